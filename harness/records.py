@@ -1,0 +1,256 @@
+"""The frozen records that pass between the stages: cases -> plan -> execution -> comparison -> reporting.
+
+Nothing here computes; a stage makes these and the next one reads them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from harness.errors import Place
+from harness.tape import Draw
+
+Arrays = dict[str, np.ndarray]
+Draws = dict[str, Draw]
+
+BACKENDS = ("numpy", "tensorflow", "torch", "jax")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+
+
+class Verdict(StrEnum):
+    """What a row says. Only `pass` and `known` leave the exit code at 0; see docs/design.md."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    KNOWN = "known"
+    UNEXPECTED_PASS = "unexpected_pass"
+    UNSUPPORTED = "unsupported"
+    NONDETERMINISTIC = "nondeterministic"
+    CRASH = "crash"
+    TIMEOUT = "timeout"
+    ILL_CONDITIONED = "ill_conditioned"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One dropout site: where randomness acts and how.
+
+    at       `input`, `output`, `state.h`, `state.c`, `weight.recurrent`, `embedding.rows`, `between_layers`.
+    rate     probability in [0, 1] that an element is dropped (for gaussian: the rate that sets its spread).
+    noise    `bernoulli`, `gaussian` (multiplicative), `additive` (N(0, stddev**2)), `alpha`, `masked_additive`.
+    shared   names of the axes over which one mask is shared, e.g. ("time",); a subset of `axes`.
+    scale    `inverted`: survivors are divided by the keep probability; `none`.
+    axes     names of the canonical axes of this site's array, e.g. ("gates", "batch", "time", "features").
+    shape    the canonical shape, shared axes having size 1: what one mask of this site looks like.
+    stddev   of additive noise, in units of the input.
+    """
+
+    at: str
+    rate: float
+    noise: str = "bernoulli"
+    shared: tuple[str, ...] = ()
+    scale: str = "inverted"
+    axes: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+    stddev: float = 0.0
+
+    @property
+    def keep(self) -> float:
+        """The keep probability, 1 - rate."""
+        return 1.0 - self.rate
+
+    @property
+    def draws(self) -> tuple[str, ...]:
+        """The kinds of draw one mask takes, in order: `bernoulli` and/or `normal`."""
+        return {
+            "bernoulli": ("bernoulli",),
+            "alpha": ("bernoulli",),
+            "gaussian": ("normal",),
+            "additive": ("normal",),
+            "masked_additive": ("bernoulli", "normal"),
+        }[self.noise]
+
+
+@dataclass(frozen=True, slots=True)
+class BackendRef:
+    """One column of the comparison, as the case file names it.
+
+    implementation  import name, e.g. `keras.layers.LSTM`; None until a whole backend has been expanded by the plan.
+    name            what rows are called; "tensorflow: keras.layers.LSTM" unless the case gives a name.
+    options         choices of that implementation alone, e.g. {"implementation": 2} or {"jit": true}.
+    target          "file.py:function" of a user's own code, resolved against the case file's folder.
+    recorded        output arrays printed in a document, standing as a backend; `digits` significant digits each.
+    whole           true where the case named a whole backend: an implementation that is not installed is then
+                    `unsupported` rather than an `error`.
+    """
+
+    backend: str
+    implementation: str | None = None
+    name: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    environment: str = ""
+    target: str = ""
+    recorded: Mapping[str, Any] | None = None
+    digits: int | None = None
+    source: str = ""
+    whole: bool = False
+    place: Place | None = None
+
+    @property
+    def label(self) -> str:
+        """The name that rows, expectations and reports use."""
+        if self.name:
+            return self.name
+        label = f"{self.backend}: {self.implementation}" if self.implementation else self.backend
+        if self.options:
+            label += " (" + ", ".join(f"{key}={value}" for key, value in sorted(self.options.items())) + ")"
+        return f"{label} @{self.environment}" if self.environment else label
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """A known difference: which rows, why, and until when nobody needs to look again."""
+
+    backend: str
+    check: str
+    reason: str
+    until: datetime.date | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySpec:
+    """How to make one input or weight array: by `values`, from a `file`, or by a `fill` from a NumPy seed."""
+
+    shape: tuple[int, ...]
+    fill: str = ""
+    seed: int = 0
+    low: float = -1.0
+    high: float = 1.0
+    mean: float = 0.0
+    stddev: float = 1.0
+    value: float = 0.0
+    values: Any = None
+    file: str = ""
+    key: str = ""
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One case after matrix expansion: everything but the arrays, which are made when a job runs and then dropped.
+
+    id        `cases/lstm/variational.yaml::[rate=0.5-dtype=float32]`; without a matrix, the file alone.
+    config    the layer kind's settings, validated and with defaults filled in (a pydantic model of that kind).
+    variant   the matrix values that made it.
+    checks    fnmatch patterns of the checks to plan; empty: all that apply.
+    """
+
+    id: str
+    path: str
+    about: str
+    layer: str
+    config: Any
+    sites: tuple[Site, ...]
+    inputs: Mapping[str, ArraySpec]
+    weights: Mapping[str, ArraySpec]
+    seeds: tuple[int, ...]
+    mode: str
+    draws: str
+    dtype: str
+    gradients: bool
+    backends: tuple[BackendRef, ...]
+    expect: tuple[Expectation, ...] = ()
+    variant: Mapping[str, Any] = field(default_factory=dict)
+    tolerance: Mapping[str, float] = field(default_factory=dict)
+    checks: tuple[str, ...] = ()
+    timeout: float = 120.0
+    tags: tuple[str, ...] = ()
+    place: Place | None = None
+    source: str = ""
+
+    def input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the inputs by name."""
+        return {name: spec.shape for name, spec in self.inputs.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One call of an implementation within a job.
+
+    role  `train` (or the case's mode), `repeat` (the same seed again), `eval`.
+    tape  canonical decisions (bool) and standard normals by site, for replay; None: the framework draws.
+    """
+
+    role: str
+    seed: int
+    mode: str
+    tape: Arrays | None = None
+    gradients: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PassResult:
+    """What one pass gave. `draws` are canonical, by site and draw kind: `input`, or `input/normal` beside it."""
+
+    outputs: Arrays
+    gradients: Arrays
+    draws: Draws
+    note: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """All passes of one (variant, backend), or the one verdict that stands for them."""
+
+    variant: Variant
+    backend: BackendRef
+    passes: tuple[tuple[Pass, PassResult], ...] = ()
+    verdict: Verdict | None = None
+    message: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    device: str = ""
+    recipe: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table: one (case, backend, check)."""
+
+    case: str
+    seed: str
+    layer: str
+    backend: str
+    implementation: str
+    environment: str
+    version: str
+    device: str
+    dtype: str
+    check: str
+    verdict: Verdict
+    measured: float | None = None
+    limit: float | None = None
+    unit: str = ""
+    where: str = ""
+    cause: str = ""
+    seconds: float = 0.0
+    variant: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    place: str = ""
+
+    def flat(self) -> dict[str, Any]:
+        """The row as one flat dict of plain values, for a data frame."""
+        row = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        row["verdict"] = str(self.verdict)
+        row["variant"] = " ".join(f"{key}={value}" for key, value in self.variant.items())
+        return row

@@ -1,15 +1,16 @@
 """Rounding-sized noise: the probe with which a float64 reference measures its own sensitivity.
 
-A reference takes ``rounding: Rounding | None``. With None it computes plainly. With a `Rounding` it passes every value that a
-low precision program would have rounded through one of two methods:
+A reference takes ``rounding: Rounding | None``. With None it computes plainly. With a `Rounding` it passes every value
+that a low precision program would have rounded through one of two methods:
 
-* ``perturb(value, magnitude)`` after a sum of products (a matrix product, a reduction): the error of a sum in any order is at
-  most about u times the sum of the absolute terms (Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., SIAM
-  2002, section 3.1, equation 3.5), so ``magnitude`` is that sum, for example ``abs(x) @ abs(w) + abs(b)``;
-* ``pointwise(value)`` after an elementwise operation: ``fl(v) = v (1 + d)``, ``|d| <= u`` (the standard model, section 2.2).
+* ``perturb(value, magnitude)`` after a sum of products (a matrix product, a reduction): the error of a sum in any order
+  is at most about u times the sum of the absolute terms (Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd
+  ed., SIAM 2002, section 3.1, equation 3.5), so ``magnitude`` is that sum, for example ``abs(x) @ abs(w) + abs(b)``;
+* ``pointwise(value)`` after an elementwise operation: ``fl(v) = v (1 + d)``, ``|d| <= u`` (the standard model, section
+  2.2).
 
-Both also add the absolute error of gradual underflow (section 2.2, equation 2.8), or of flushing subnormals to zero, where a
-value that is not zero is rounded. An exact zero stays zero.
+Both also add the absolute error of gradual underflow (section 2.2, equation 2.8), or of flushing subnormals to zero,
+where a value that is not zero is rounded. An exact zero stays zero.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ UNIT_ROUNDOFF: dict[str, float] = {
     "float64": 2.0**-53,
 }
 
-# The largest error of a result too small for a normal number. XLA and TensorFlow flush subnormals of float32, float64 and
-# bfloat16 to zero on CPUs, which costs up to the smallest normal number. float16 arithmetic passes through float32 there and
-# keeps its subnormals, so half their spacing is enough.
+# The largest error of a result too small for a normal number. XLA and TensorFlow flush subnormals of float32, float64
+# and bfloat16 to zero on CPUs, which costs up to the smallest normal number. float16 arithmetic passes through float32
+# there and keeps its subnormals, so half their spacing is enough.
 UNDERFLOW: dict[str, float] = {
     "float16": 2.0**-25,
     "bfloat16": 2.0**-126,
@@ -75,7 +76,7 @@ class Rounding:
         return cls(UNIT_ROUNDOFF[name], np.random.default_rng(seed), UNDERFLOW[name])
 
     def perturb(self, value: Any, magnitude: Any) -> Float64:
-        """``value + u xi magnitude`` with xi uniform in (-1, 1); `magnitude` is >= 0 and broadcasts to the shape of `value`."""
+        """``value + u xi magnitude``, xi uniform in (-1, 1); `magnitude` >= 0 broadcasts to the shape of `value`."""
         exact = np.asarray(value, dtype=np.float64)
         size = np.asarray(magnitude, dtype=np.float64)
         bound = np.where(size != 0.0, self.u * size + self.underflow, 0.0)

@@ -1,0 +1,1 @@
+"""Comparison: one-pass array kernels, tolerance, statistics, scaling rules, and the checks built on them."""

@@ -216,6 +216,12 @@ class Implementation(NamedTuple):
     recipe: bool
 
 
+def _origin(cls):
+    # type: (Type[Adapter]) -> Tuple[str, str]
+    """Where a class comes from; a module that is imported anew may register its own classes again."""
+    return cls.__module__, cls.__qualname__
+
+
 _REGISTRY = {}  # type: Dict[Tuple[str, str, str], Implementation]
 _LOADED = []  # type: List[bool]
 
@@ -229,7 +235,7 @@ def implementation(name, backends, layer, needs=(), recipe=False):
         for backend in backends:
             key = (backend, layer, name)
             known = _REGISTRY.get(key)
-            if known is not None and known.adapter.__module__ != cls.__module__:
+            if known is not None and _origin(known.adapter) != _origin(cls):
                 raise ValueError("%s for %s on %s is registered twice" % (name, layer, backend))
             _REGISTRY[key] = Implementation(backend, name, layer, cls, tuple(needs), recipe)
         return cls

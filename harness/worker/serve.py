@@ -1,0 +1,182 @@
+"""A worker's loop: connect to the host, answer one message after another until told to stop or until the host has gone.
+
+Requests (`op`):  `run` (one implementation, several passes), `describe` (what is installed), `ping`, `exit`.
+A failing pass is an answer, not a failure of the worker: `verdict` is `unsupported`, `mismatch` or `error`.
+"""
+
+import importlib.util
+import os
+import platform
+import sys
+import time
+import traceback
+from multiprocessing.connection import Client
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from harness.adapters.base import Adapter, Implementation, Job, SiteSpec, Unsupported, implementations
+from harness.tape import TapeMismatch
+from harness.worker.protocol import VERSION, Arena, Arrays, receive, send
+
+#: Packages whose versions are recorded when they have been imported.
+PACKAGES = ("numpy", "tensorflow", "tf_keras", "keras", "torch", "jax", "jaxlib", "flax", "equinox")
+
+
+class Server(object):
+    """Answers requests for one backend; adapters are kept, so that what they compiled is kept."""
+
+    def __init__(self, backend):
+        # type: (str) -> None
+        self.backend = backend
+        self._adapters = {}  # type: Dict[Tuple[str, str], Adapter]
+
+    def adapter(self, layer, name):
+        # type: (str, str) -> Adapter
+        """The one adapter of an implementation. Raises Unsupported where there is none."""
+        key = (layer, name)
+        if key not in self._adapters:
+            found = implementations().get((self.backend, layer, name))  # type: Optional[Implementation]
+            if found is None:
+                raise Unsupported("%s has no implementation %r of %s" % (self.backend, name, layer))
+            self._adapters[key] = found.adapter()
+        return self._adapters[key]
+
+    def answer(self, header, arrays):
+        # type: (Dict[str, Any], Arrays) -> Tuple[Dict[str, Any], Arrays]
+        """Answer one request."""
+        op = header.get("op")
+        if op == "run":
+            return self.run(header, arrays)
+        if op == "describe":
+            found = {name: importlib.util.find_spec(name) is not None for name in header.get("packages", ())}
+            return {"python": platform.python_version(), "found": found, "versions": versions()}, {}
+        if op == "ping":
+            return {"pong": True}, {}
+        return {"verdict": "error", "message": "unknown request %r" % (op,)}, {}
+
+    def run(self, header, arrays):
+        # type: (Dict[str, Any], Arrays) -> Tuple[Dict[str, Any], Arrays]
+        """Run every pass of a job; see harness.execution.messages for the host's side."""
+        results = []  # type: List[Dict[str, Any]]
+        out = {}  # type: Arrays
+        for index, item in enumerate(header["passes"]):
+            start = time.perf_counter()
+            try:
+                answer, found = self._pass(header, item, arrays)
+            except Unsupported as error:
+                answer, found = {"verdict": "unsupported", "message": str(error)}, {}
+            except TapeMismatch as error:
+                answer, found = {"verdict": "mismatch", "message": str(error)}, {}
+            except Exception as error:
+                # Anything a framework raises is this job's result; the worker goes on.
+                message = "%s: %s" % (type(error).__name__, str(error).strip() or "no message")
+                answer = {"verdict": "error", "message": message, "traceback": traceback.format_exc()}
+                found = {}
+            answer["seconds"] = time.perf_counter() - start
+            results.append(answer)
+            for name, array in found.items():
+                out["%d/%s" % (index, name)] = array
+        return {"passes": results, "versions": versions(), "device": device(self.backend)}, out
+
+    def _pass(self, header, item, arrays):
+        # type: (Dict[str, Any], Dict[str, Any], Arrays) -> Tuple[Dict[str, Any], Arrays]
+        adapter = self.adapter(header["layer"], header["implementation"])
+        tape = None
+        if item["tape"] is not None:
+            tape = named(arrays, "tape/%s/" % item["tape"])
+        job = Job(
+            layer=header["layer"],
+            backend=self.backend,
+            config=header["config"],
+            options=header["options"],
+            sites=tuple(site_spec(site) for site in header["sites"]),
+            mode=item["mode"],
+            seed=item["seed"],
+            dtype=header["dtype"],
+            inputs=named(arrays, "inputs/"),
+            weights=named(arrays, "weights/"),
+            cotangents=named(arrays, "cotangents/") if item["gradients"] else {},
+            tape=tape,
+        )
+        result = adapter.run(job)
+        found = {}  # type: Arrays
+        for name, array in result.outputs.items():
+            found["outputs/" + name] = np.asarray(array)
+        for name, array in result.gradients.items():
+            found["gradients/" + name] = np.asarray(array)
+        draws = []
+        for position, (site, draw) in enumerate(result.draws.items()):
+            found["draws/%d" % position] = np.asarray(draw.values)
+            draws.append({"site": site, "kind": draw.kind, "rule": draw.rule, "params": draw.params})
+        return {"verdict": None, "draws": draws}, found
+
+
+def named(arrays, prefix):
+    # type: (Arrays, str) -> Arrays
+    """The arrays whose names start with a prefix, without it."""
+    return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def site_spec(site):
+    # type: (Dict[str, Any]) -> SiteSpec
+    """A SiteSpec from its JSON form."""
+    return SiteSpec(
+        at=site["at"],
+        rate=site["rate"],
+        noise=site["noise"],
+        shared=tuple(site["shared"]),
+        scale=site["scale"],
+        axes=tuple(site["axes"]),
+        shape=tuple(site["shape"]),
+        stddev=site["stddev"],
+    )
+
+
+def versions():
+    # type: () -> Dict[str, str]
+    """The versions of the frameworks imported so far, and Python's."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        module = sys.modules.get(name)
+        version = getattr(module, "__version__", None)
+        if isinstance(version, str):
+            found[name] = version
+    return found
+
+
+def device(backend):
+    # type: (str) -> str
+    """Where this worker computes: `cpu`, or the accelerator's kind as the framework names it."""
+    if backend == "torch" and "torch" in sys.modules:
+        return str(sys.modules["torch"].get_default_device().type) if hasattr(sys.modules["torch"], "get_default_device") else "cpu"
+    if backend == "jax" and "jax" in sys.modules:
+        return str(sys.modules["jax"].default_backend())
+    if backend == "tensorflow" and "tensorflow" in sys.modules:
+        module = sys.modules["tensorflow"]
+        listing = getattr(getattr(module, "config", None), "list_physical_devices", None)
+        return "gpu" if listing is not None and listing("GPU") else "cpu"
+    return "cpu"
+
+
+def main(arguments):
+    # type: (Sequence[str]) -> int
+    """Serve until told to stop. Returns the exit status."""
+    address, backend = arguments[0], arguments[1]
+    connection = Client(address, authkey=bytes.fromhex(os.environ.pop("HARNESS_AUTHKEY")))
+    inbound, outbound = Arena(address + ".in"), Arena(address + ".out")
+    hello = {"protocol": VERSION, "pid": os.getpid(), "python": platform.python_version(), "numpy": np.__version__}
+    send(connection, hello, {})
+    server = Server(backend)
+    while True:
+        try:
+            header, arrays = receive(connection, inbound)
+        except (EOFError, OSError):
+            return 0
+        if header.get("op") == "exit":
+            return 0
+        answer, out = server.answer(header, arrays)
+        try:
+            send(connection, answer, out, outbound)
+        except (BrokenPipeError, ConnectionResetError):
+            return 0

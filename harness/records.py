@@ -217,6 +217,8 @@ class JobResult:
     passes: tuple[tuple[Pass, PassResult], ...] = ()
     verdict: Verdict | None = None
     message: str = ""
+    detail: str = ""
+    failed: Pass | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     device: str = ""
     recipe: bool = False

@@ -1,0 +1,150 @@
+"""The plan: which implementations run which passes, and which checks each must answer.
+
+A check that was planned and gave no row is an error of the run, so nothing passes on nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.adapters.base import Implementation, implementations
+from harness.errors import did_you_mean
+from harness.execution import environments
+from harness.layers.base import tape_keys
+from harness.records import Arrays, BackendRef, Pass, Site, Variant, Verdict
+
+#: Passes beside one for each seed. Their roles are what checks look for.
+REPEAT, EVAL, OTHER = "repeat", "eval", "other"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedJob:
+    """One (variant, backend) to run; or, with a verdict, the reason why it cannot."""
+
+    variant: Variant
+    backend: BackendRef
+    passes: tuple[Pass, ...] = ()
+    recipe: bool = False
+    verdict: Verdict | None = None
+    message: str = ""
+
+    @property
+    def worker(self) -> tuple[str, str]:
+        """Which worker runs it: (environment, backend)."""
+        return self.backend.environment, self.backend.backend
+
+
+def active(site: Site) -> bool:
+    """Whether a site draws at all: a rate strictly between 0 and 1, or noise with a spread."""
+    if site.noise == "additive":
+        return site.stddev > 0
+    return 0.0 < site.rate < 1.0
+
+
+def stochastic(variant: Variant) -> bool:
+    """Whether a variant's training pass depends on its seed."""
+    return variant.mode == "train" and any(active(site) for site in variant.sites)
+
+
+def expand(variant: Variant, select: Callable[[BackendRef], bool] = lambda _: True) -> Iterator[BackendRef]:
+    """Every concrete implementation that a variant names; a whole backend gives all of its implementations.
+
+    An implementation that the case names by itself is not repeated by a whole backend beside it.
+    """
+    named = {(ref.backend, ref.implementation) for ref in variant.backends if ref.implementation and not ref.options}
+    for ref in variant.backends:
+        if ref.implementation or ref.target or ref.recorded is not None:
+            found = [ref]
+        else:
+            found = [
+                dataclasses.replace(ref, implementation=one.name, whole=True)
+                for one in of_backend(ref.backend, variant.layer)
+                if (ref.backend, one.name) not in named
+            ]
+        yield from (one for one in found if select(one))
+
+
+def of_backend(backend: str, layer: str) -> list[Implementation]:
+    """All implementations of a layer kind that a backend has, native ones first."""
+    found = [one for (owner, kind, _), one in implementations().items() if owner == backend and kind == layer]
+    return sorted(found, key=lambda one: (one.recipe, one.name))
+
+
+def passes_of(variant: Variant) -> tuple[Pass, ...]:
+    """The calls to make of each implementation of a variant.
+
+    One for each seed; the first seed again (is it bit-equal, does the same seed give the same mask); an eval pass (does it
+    equal the layer without dropout); and, where masks are drawn natively and the case has one seed only, another seed.
+    """
+    first = variant.seeds[0]
+    replay = variant.draws == "replay" and variant.mode == "train"
+
+    def tape(seed: int) -> Arrays | None:
+        return make_tape(variant, seed) if replay else None
+
+    passes = [Pass(variant.mode, seed, variant.mode, tape(seed), variant.gradients) for seed in variant.seeds]
+    passes.append(Pass(REPEAT, first, variant.mode, passes[0].tape, variant.gradients))
+    if stochastic(variant):
+        if not replay and len(variant.seeds) == 1:
+            passes.append(Pass(OTHER, first + 1, variant.mode))
+    if variant.mode == "train" and variant.sites:
+        passes.append(Pass(EVAL, first, "eval"))
+    return tuple(passes)
+
+
+def make_tape(variant: Variant, seed: int) -> Arrays:
+    """The canonical draws of one run, by site: decisions (bool) and standard normals, from a NumPy seed.
+
+    The stream depends on the seed and the site's name alone, so variants that differ in something else share their masks,
+    and normals are float32 numbers, so that every framework from float32 up takes them exactly.
+    """
+    tape: Arrays = {}
+    for site in variant.sites:
+        for key, kind in tape_keys(site):
+            generator = np.random.Generator(np.random.PCG64([seed & 0xFFFFFFFFFFFFFFFF, zlib.crc32(key.encode())]))
+            if kind == "bernoulli":
+                tape[key] = generator.random(site.shape) >= site.rate
+            else:
+                tape[key] = generator.standard_normal(site.shape, dtype=np.float32)
+    return tape
+
+
+def jobs(
+    variants: Iterable[Variant], select: Callable[[BackendRef], bool] = lambda _: True
+) -> Iterator[PlannedJob]:
+    """Plan every (variant, implementation). Tapes are made when a job is, so memory stays flat."""
+    for variant in variants:
+        passes = passes_of(variant)
+        for ref in expand(variant, select):
+            yield planned(variant, ref, passes)
+
+
+def planned(variant: Variant, ref: BackendRef, passes: tuple[Pass, ...]) -> PlannedJob:
+    """One planned job, or the verdict that it cannot run here."""
+    if ref.recorded is not None:
+        return PlannedJob(variant, ref)
+    environment = environments.resolve(ref.environment)
+    if environment is None:
+        message = f"environment {ref.environment!r} does not exist on this machine"
+        return PlannedJob(variant, ref, verdict=Verdict.ERROR, message=message)
+    assert ref.implementation is not None
+    one = implementations().get((ref.backend, variant.layer, ref.implementation))
+    if one is None:
+        known = [found.name for found in of_backend(ref.backend, variant.layer)]
+        message = f"{ref.backend} has no implementation {ref.implementation!r} of {variant.layer}"
+        return PlannedJob(
+            variant, ref, verdict=Verdict.UNSUPPORTED, message=message + did_you_mean(ref.implementation, known)
+        )
+    missing = [package for package in one.needs if not ref.environment and not environments.has(package)]
+    if missing:
+        # Of a whole backend, an optional package's implementations may be absent; what a case names must be there.
+        essential = ref.backend in missing or not ref.whole
+        verdict = Verdict.ERROR if essential else Verdict.UNSUPPORTED
+        message = f"not installed: {', '.join(missing)}"
+        return PlannedJob(variant, ref, recipe=one.recipe, verdict=verdict, message=message)
+    return PlannedJob(variant, ref, passes, one.recipe)

@@ -1,0 +1,150 @@
+"""Which rounding rule scaled the survivors: `x / keep`, `x * (1 / keep)`, a reciprocal through float32, and wrong ones.
+
+All of the right rules mean the same and differ by one ULP. Which one a framework uses is part of its identity:
+TensorFlow 1 divides; TensorFlow 2 and torch multiply by a rounded reciprocal; XLA multiplies by a reciprocal taken in
+float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.comparison.kernel_formats import FLOATS, SMALLEST_NORMAL, ordered, rounded
+
+F32 = np.float32
+Array = NDArray[Any]
+Rule = Callable[[Array, float], Array]
+
+
+def _d(value: Any, like: Array) -> Any:
+    """A Python float rounded once to the dtype of `like`."""
+    return rounded(np.asarray(value, dtype=np.float64), like.dtype)[()]
+
+
+def _reciprocal_in_dtype(x: Array, keep: float) -> Array:
+    reciprocal: Any = np.ones((), x.dtype) / np.asarray(_d(keep, x))
+    scaled: Array = x * reciprocal
+    return scaled
+
+
+def _through_float32(rule: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """Scale in float32 and round to the dtype at the end, as XLA and fused kernels do for the half formats."""
+
+    def widened(x: Array) -> Array:
+        return rounded(rule(x.astype(F32)), x.dtype)
+
+    return widened
+
+
+# name: (meaning, rule). The right rules come first, so that a tie reads as the right one.
+RULES: dict[str, tuple[str, Rule]] = {
+    "x / d(keep)": ("inverted", lambda x, keep: x / _d(keep, x)),
+    "x * d(1 / keep)": ("inverted", lambda x, keep: x * _d(1.0 / keep, x)),
+    "x * d(1 / f32(keep))": ("inverted", lambda x, keep: x * _d(1.0 / float(F32(keep)), x)),
+    "x * f32(1 / f32(keep))": ("inverted", lambda x, keep: x * _d(float(F32(1.0) / F32(keep)), x)),
+    "x * d(1 / d(keep))": ("inverted", _reciprocal_in_dtype),
+    "x / d(f32(keep))": ("inverted", lambda x, keep: x / _d(float(F32(keep)), x)),
+    "d(f32(x) / f32(keep))": ("inverted", lambda x, keep: _through_float32(lambda v: v / F32(keep))(x)),
+    "d(f32(x) * f32(1 / keep))": ("inverted", lambda x, keep: _through_float32(lambda v: v * F32(1.0 / keep))(x)),
+    "x": ("none", lambda x, keep: x),
+    "x / d(keep) / d(keep)": ("twice", lambda x, keep: x / _d(keep, x) / _d(keep, x)),
+    "x * d(1 / keep) * d(1 / keep)": ("twice", lambda x, keep: x * _d(1.0 / keep, x) * _d(1.0 / keep, x)),
+    "x / d(rate)": ("rate taken for keep", lambda x, keep: x / _d(1.0 - keep, x)),
+    "x * d(1 / rate)": ("rate taken for keep", lambda x, keep: x * _d(1.0 / (1.0 - keep), x)),
+    "x * d(keep)": ("multiplied by keep", lambda x, keep: x * _d(keep, x)),
+    "x * d(rate)": ("multiplied by rate", lambda x, keep: x * _d(1.0 - keep, x)),
+}
+_WIDENED = ("d(f32(x) / f32(keep))", "d(f32(x) * f32(1 / keep))")
+
+
+def _meaning(name: str, dtype: str) -> str:
+    """A scale through float32 is a rounding rule of the half formats; in float64 it is a loss of precision."""
+    return "float32 taken for float64" if name in _WIDENED and dtype == "float64" else RULES[name][0]
+
+
+def _applies(name: str, dtype: str, keep: float) -> bool:
+    if name in _WIDENED and dtype == "float32":  # the same as the plain rules
+        return False
+    return keep < 1.0 or "rate" not in name
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What the survivors' scale is.
+
+    rules: the names of all rules that give every y bit for bit; meanings: theirs, without repeats, in the same order.
+    Where keep is a power of two all right rules coincide, and at keep 0.5 so does "rate taken for keep".
+    nearest, nearest_ulp: the rule with the smallest largest distance, and that distance in ULPs of the dtype.
+    ratio, ratio_min, ratio_max: y / x in float64: median, least and greatest; NaN where nothing is informative.
+    survivors: how many pairs were given; informative: how many had a finite x other than 0; flushed: how many of the y
+    are a zero where the rule gives, or x is, a subnormal number: XLA and TensorFlow flush those, and that counts as a
+    fit.
+    """
+
+    rules: tuple[str, ...]
+    meanings: tuple[str, ...]
+    nearest: str
+    nearest_ulp: int
+    ratio: float
+    ratio_min: float
+    ratio_max: float
+    survivors: int
+    informative: int
+    flushed: int
+
+
+def scaling(x: Array, y: Array, keep: float, dtype: str | None = None) -> Scaling:
+    """Tell which rule gives `y` from `x`, both holding only elements that the mask kept; any one shape, one float
+    dtype.
+
+    keep: the keep probability, 0 < keep <= 1. dtype: the name of the format, checked against the arrays where it is
+    given. With nothing informative (no survivor, or all zero) no rule is named: nothing was measured.
+
+    Raises ValueError for other dtypes, shapes that differ, or a keep outside (0, 1].
+    """
+    x, y = np.asarray(x).reshape(-1), np.asarray(y).reshape(-1)
+    if x.dtype != y.dtype or x.dtype.name not in FLOATS or dtype not in (None, x.dtype.name):
+        raise ValueError(f"x is {x.dtype}, y is {y.dtype}, wanted {dtype or 'one float format'}")
+    if x.shape != y.shape or not 0.0 < keep <= 1.0:
+        raise ValueError(f"{x.size} inputs, {y.size} outputs, keep {keep}")
+    wide_x, wide_y = x.astype(np.float64), y.astype(np.float64)
+    informative = np.isfinite(wide_x) & (wide_x != 0.0)
+    if not informative.any():
+        return Scaling((), (), "", 0, np.nan, np.nan, np.nan, x.size, 0, 0)
+    distances = {}
+    flushed = {}
+    with np.errstate(all="ignore"):
+        for name, (_, rule) in RULES.items():
+            if _applies(name, x.dtype.name, keep):
+                distances[name], flushed[name] = _distance(x, y, rule(x, keep))
+        ratio = wide_y[informative] / wide_x[informative]
+    rules = tuple(name for name, distance in distances.items() if distance == 0)
+    nearest = min(distances, key=lambda name: distances[name])
+    return Scaling(
+        rules,
+        tuple(dict.fromkeys(_meaning(name, x.dtype.name) for name in rules)),
+        nearest,
+        distances[nearest],
+        float(np.median(ratio)),
+        float(ratio.min()),
+        float(ratio.max()),
+        x.size,
+        int(informative.sum()),
+        flushed[nearest],
+    )
+
+
+def _distance(x: Array, y: Array, predicted: Array) -> tuple[int, int]:
+    """The largest distance in ULPs between `y` and `predicted`, and how many flushed elements it passes over."""
+    tiny = SMALLEST_NORMAL[x.dtype.name]
+    small = (np.abs(predicted.astype(np.float64)) < tiny) | (np.abs(x.astype(np.float64)) < tiny)
+    flushed = small & (y.astype(np.float64) == 0.0) & (x.astype(np.float64) != 0.0)
+    agree = flushed | (np.isnan(y) & np.isnan(predicted))
+    left, right = ordered(np.ascontiguousarray(y)), ordered(np.ascontiguousarray(predicted.astype(y.dtype)))
+    distance = np.where(left > right, left - right, right - left).view(np.uint64)
+    return int(np.where(agree, 0, distance).max()), int(np.count_nonzero(flushed))

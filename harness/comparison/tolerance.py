@@ -1,0 +1,119 @@
+"""How far a backend may lie from the float64 reference: derived from the case itself. docs/tolerance.md has the
+derivation.
+
+The reference runs once clean and a few times with rounding-sized noise wherever a float program rounds
+(`harness.rounding`). The largest deviation is the case's own sensitivity S, and a backend passes within K S.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.rounding import Rounding, unit_roundoff
+
+Float64 = NDArray[np.float64]
+Evaluate = Callable[[Rounding | None], Mapping[str, NDArray[Any]]]
+
+# Factor between the largest deviation of the noisy references and what is accepted. 29 float32 LSTM implementations on
+# ten configurations needed at most 4.0 (benchmarks/tolerance.md), so 8 leaves a factor of two.
+K = 8.0
+
+# Beyond this share of the largest output the bound no longer separates right from wrong (Higham 2002, section 1.6: the
+# forward error is the condition number times the backward error). Formats whose u alone is near that share get
+# ILL_CONDITIONED_UNITS u.
+ILL_CONDITIONED = 1e-3
+ILL_CONDITIONED_UNITS = 16.0
+
+# Where no reference exists: largest error over the largest magnitude, in units of u. The same 29 implementations stayed
+# within 21 u at ordinary weights for T up to 500 and H up to 256; chaotic recurrences have no such bound.
+FIXED_UNITS = 64.0
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What one output may deviate by.
+
+    sensitivity: S, the largest deviation of the noisy references, in the output's own units. limit: k S.
+    magnitude: the largest absolute value of the clean reference. k: the factor. runs: how many noisy references were
+    run. ill_conditioned: S is so large a share of `magnitude` that agreement would mean nothing.
+    """
+
+    sensitivity: float
+    limit: float
+    magnitude: float
+    k: float
+    runs: int
+    ill_conditioned: bool
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """The clean reference's arrays and, under the same names, their bounds."""
+
+    clean: dict[str, Float64]
+    bounds: dict[str, Bound]
+
+
+def sensitivity(evaluate: Evaluate, dtype: Any, *, seed: int = 0, k: float = K, runs: int = 3) -> Sensitivity:
+    """Run the float64 reference clean and `runs` times with the rounding noise of `dtype`; bound every array it
+    returns.
+
+    evaluate: called with None or with a `Rounding`; returns arrays by name, the same names and shapes at every call.
+    dtype: the format that the backends compute in. seed: of the noise, so that a verdict can be repeated.
+
+    Raises ValueError for an unknown dtype, fewer than one run, a k that is not positive, or a reference that changes
+    its names or shapes.
+    """
+    if runs < 1 or not k > 0.0:
+        raise ValueError(f"need at least one run and a positive k, got runs={runs}, k={k}")
+    u = unit_roundoff(dtype)
+    clean = _floats(evaluate(None))
+    deviation = dict.fromkeys(clean, 0.0)
+    for run in range(runs):
+        noisy = _floats(evaluate(Rounding.of(dtype, seed + run)))
+        if _shapes(noisy) != _shapes(clean):
+            raise ValueError("the reference returned other names or shapes when it was run with noise")
+        for name, array in noisy.items():
+            deviation[name] = max(deviation[name], _largest(array - clean[name]))
+    return Sensitivity(clean, {name: _bound(deviation[name], clean[name], u, k, runs) for name in clean})
+
+
+def _floats(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Float64]:
+    return {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
+
+
+def _shapes(arrays: Mapping[str, Float64]) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in arrays.items()}
+
+
+def _largest(array: Float64) -> float:
+    return float(np.max(np.abs(array), initial=0.0))
+
+
+def _bound(deviation: float, clean: Float64, u: float, k: float, runs: int) -> Bound:
+    magnitude = _largest(clean)
+    # What is rounded at all is rounded at its largest element too; three draws may miss that by luck in a small array.
+    measured = max(deviation, u * magnitude) if deviation > 0.0 else deviation
+    share = max(ILL_CONDITIONED, ILL_CONDITIONED_UNITS * u)
+    ill = not (np.isfinite(measured) and measured <= share * magnitude)
+    return Bound(measured, k * measured, magnitude, k, runs, ill)
+
+
+def fixed_limit(magnitude: float, dtype: Any) -> float:
+    """The bound where there is no reference to measure: FIXED_UNITS u times the largest magnitude."""
+    return FIXED_UNITS * unit_roundoff(dtype) * magnitude
+
+
+def printed_limit(values: NDArray[Any], digits: int) -> Float64:
+    """Half a unit in the last printed place of each value, for outputs that a document prints with `digits` digits."""
+    if digits < 1:
+        raise ValueError(f"a printed number has at least one significant digit, got {digits}")
+    size = np.abs(np.asarray(values, dtype=np.float64))
+    exponent = np.floor(np.log10(np.where(size > 0.0, size, 1.0)))
+    half: Float64 = np.where(size > 0.0, 0.5 * 10.0 ** (exponent + 1 - digits), 0.0)
+    return half

@@ -1,6 +1,6 @@
 """What a layer kind is: settings, dropout sites, canonical arrays and the float64 reference.
 
-A new layer kind is one file in this package that ends in `register(MyKind())`. Host side only (pydantic, Python >= 3.11).
+A new layer kind is one file in this package that ends in `register(MyKind())`. Host side only (Python >= 3.11).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class DropoutSpec(BaseModel):
     scale: str = "inverted"
 
 
-class Refused(ValueError):
+class Refused(ValueError):  # noqa: N818 - reads as what happened: `except Refused`
     """A kind refuses settings that cannot mean anything. `path` is where in the case, e.g. ("dropout", 0, "at")."""
 
     def __init__(self, path: Sequence[str | int], message: str) -> None:
@@ -52,7 +52,7 @@ class Evaluation:
     """What the reference computed, float64.
 
     outputs    by name, canonical layout (`y`, `h`, `c` …).
-    gradients  of sum(cotangent * output) over all outputs with a cotangent, with respect to each input and weight, by name.
+    gradients  of sum(cotangent * output) over all outputs with a cotangent, by each input's and weight's name.
     trace      intermediate values that a check or a diagnosis may want, e.g. every step's h and c.
     """
 
@@ -77,7 +77,7 @@ class LayerKind(ABC):
         """Return the canonical weights' shapes by name; raises Refused for impossible input shapes."""
         return {}
 
-    def check_inputs(self, config: Any, inputs: Shapes) -> None:
+    def check_inputs(self, config: Any, inputs: Shapes) -> None:  # noqa: B027 - most kinds take any shape
         """Raise Refused(path, message) when the input shapes do not fit each other or the config."""
 
     @abstractmethod
@@ -103,8 +103,8 @@ class LayerKind(ABC):
     ) -> Evaluation:
         """The float64 reference, written from the published equations.
 
-        draws      by site: bool decisions (true: kept), or standard normals under `input` / `input/normal`; shapes broadcast
-                   to the site's full canonical shape. Ignored where `train` is false.
+        draws      by site: bool decisions (true: kept), or standard normals under `input` / `input/normal`; shapes
+                   broadcast to the site's full canonical shape. Ignored where `train` is false.
         cotangents by output name; when given, gradients are computed too (reverse mode, by hand).
         rounding   perturbs wherever a float implementation rounds (the tolerance model); None: clean.
         """

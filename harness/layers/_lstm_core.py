@@ -5,11 +5,11 @@
     h_t = sigmoid(z_o) * tanh(c_t)
 
 Hochreiter & Schmidhuber, *Long Short-Term Memory*, Neural Computation 9 (1997), with the forget gate of Gers,
-Schmidhuber & Cummins, *Learning to Forget*, Neural Computation 12 (2000). Masks as in Gal & Ghahramani, *A Theoretically
-Grounded Application of Dropout in Recurrent Neural Networks*, 2016 (arXiv 1512.05287), section 4, whose masks do not
-depend on t and are one for each gate (untied weights) or the same for all (tied); Semeniuta, Severyn & Barth, *Recurrent
-Dropout without Memory Loss*, 2016 (arXiv 1603.05118) discuss masks on c. Backward: the chain rule on these lines
-(backpropagation through time).
+Schmidhuber & Cummins, *Learning to Forget*, Neural Computation 12 (2000). Masks on x and h: Gal & Ghahramani, *A
+Theoretically Grounded Application of Dropout in Recurrent Neural Networks*, 2016 (arXiv 1512.05287), section 4, where
+they do not depend on t and are one for each gate (untied weights) or the same for all (tied). Masks on c are discussed
+by Semeniuta, Severyn & Barth, *Recurrent Dropout without Memory Loss*, 2016 (arXiv 1603.05118). Backward: the chain
+rule on these lines (backpropagation through time).
 
 Axes: G gates (i, f, g, o), B batch, T time, D input features, H units.
 """

@@ -24,7 +24,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 class Config(BaseModel):
     """Base of every layer kind's settings: unknown keys are refused, values are immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
 
 
 class DropoutSpec(BaseModel):

@@ -1,0 +1,62 @@
+"""Alpha dropout: dropped elements take SELU's saturation value, and an affine map restores mean 0 and variance 1.
+
+Klambauer, Unterthiner, Mayr & Hochreiter, *Self-Normalizing Neural Networks*, 2017 (arXiv 1706.02515), section "New
+Dropout Technique": with keep probability q and alpha' = -lambda alpha,
+
+    y = a (x d + alpha' (1 - d)) + b,    a = (q + alpha'^2 q (1 - q))^(-1/2),    b = -a (1 - q) alpha'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from harness.layers._arithmetic import Arithmetic
+from harness.layers._fields import OpenRate, SharedAxes
+from harness.layers._pointwise import PointwiseNoise
+from harness.layers._sites import draw_of
+from harness.layers.base import Config, register
+from harness.records import Site
+
+#: SELU's constants, the paper's fixed point for mean 0 and variance 1, to float64's precision.
+SELU_ALPHA = 1.6732632423543772
+SELU_SCALE = 1.0507009873554805
+SATURATION = -SELU_SCALE * SELU_ALPHA
+
+
+def affine(rate: float) -> tuple[float, float]:
+    """Return a and b of the paper for a drop rate in [0, 1)."""
+    keep = 1.0 - rate
+    a = float((keep + SATURATION**2 * keep * rate) ** -0.5)
+    return a, -a * rate * SATURATION
+
+
+class AlphaDropoutConfig(Config):
+    """rate: probability that an element is dropped; at 1 no affine map restores the variance, so 1 is refused."""
+
+    rate: OpenRate
+    shared: SharedAxes = ()
+
+
+class AlphaDropout(PointwiseNoise):
+    """y = a (x d + alpha' (1 - d)) + b, d the decisions (1: kept)."""
+
+    name = "alpha_dropout"
+    Config = AlphaDropoutConfig
+    noise = "alpha"
+
+    def apply(
+        self, site: Site, x: np.ndarray, draws: Mapping[str, np.ndarray], arithmetic: Arithmetic
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Apply the affine map; the slope is a where kept, 0 elsewhere."""
+        if site.rate == 0.0:
+            return x, None
+        kept = np.broadcast_to(draw_of(site, draws).astype(bool), x.shape)
+        a, b = affine(site.rate)
+        scaled = arithmetic.point(a * np.where(kept, x, SATURATION))
+        y = arithmetic.total(scaled + b, np.abs(scaled) + abs(b))
+        return y, arithmetic.point(np.where(kept, a, 0.0))
+
+
+register(AlphaDropout())

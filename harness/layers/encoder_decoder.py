@@ -1,0 +1,162 @@
+"""Encoder and decoder: the last state (h, c) of one LSTM is the initial state of another.
+
+Sutskever, Vinyals & Le, *Sequence to Sequence Learning with Neural Networks*, 2014 (arXiv 1409.3215). The decoder reads
+its own sequence z (teacher forcing). With `tied: true` both are the same LSTM, so the whole equals one run over x and
+then z. The sites of each half are those of `lstm` under the prefixes `encoder.` and `decoder.`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from harness.layers._arithmetic import Arithmetic, float64
+from harness.layers._fields import Count, Flag
+from harness.layers._lstm_stack import (
+    SITES,
+    StackRun,
+    check_sequence,
+    check_state,
+    resolve_sites,
+    state_shape,
+    weight_shapes,
+)
+from harness.layers.base import Config, DropoutSpec, Evaluation, LayerKind, Refused, Shapes, register
+from harness.records import Arrays, Site
+from harness.rounding import Rounding
+
+HALVES = ("encoder.", "decoder.")
+
+
+class EncoderDecoderConfig(Config):
+    """Settings of both halves: units, layers.
+
+    return_sequences: of the decoder. return_state: the decoder's h and c, and the `encoder.h` and `encoder.c`
+    that were handed over. tied: one set of weights for both halves, under the names of `lstm`.
+    """
+
+    units: Count
+    layers: Count = 1
+    return_sequences: Flag = False
+    return_state: Flag = False
+    tied: Flag = False
+
+
+class EncoderDecoder(LayerKind):
+    """Inputs x (B, S, D) for the encoder, z (B, T, E) for the decoder, optional h0 and c0 of the encoder."""
+
+    name = "encoder_decoder"
+    Config = EncoderDecoderConfig
+    site_names = tuple(half + site for half in HALVES for site in SITES)
+
+    def input_names(self, config: EncoderDecoderConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return x and z, and the encoder's initial state, zero where it is not given."""
+        return ("x", "z"), ("h0", "c0")
+
+    def check_inputs(self, config: EncoderDecoderConfig, inputs: Shapes) -> None:
+        """Refuse sequences of different batches, and of different widths where the weights are tied."""
+        x, z = inputs["x"], inputs["z"]
+        check_sequence("x", x)
+        check_sequence("z", z)
+        if x[0] != z[0]:
+            raise Refused(("inputs", "z"), f"x has a batch of {x[0]}, z of {z[0]}")
+        if config.tied and x[2] != z[2]:
+            raise Refused(("inputs", "z"), f"tied weights read x and z alike: {x[2]} and {z[2]} features do not fit")
+        for name in ("h0", "c0"):
+            if name in inputs:
+                check_state(name, inputs[name], state_shape(config.units, config.layers, x[0]))
+
+    def weight_shapes(self, config: EncoderDecoderConfig, inputs: Shapes) -> dict[str, tuple[int, ...]]:
+        """Those of two LSTMs under `encoder.` and `decoder.`; tied, those of one."""
+        self.check_inputs(config, inputs)
+        if config.tied:
+            return weight_shapes(config.units, config.layers, inputs["x"][2])
+        return {
+            half + name: shape
+            for half, sequence in zip(HALVES, ("x", "z"), strict=True)
+            for name, shape in weight_shapes(config.units, config.layers, inputs[sequence][2]).items()
+        }
+
+    def sites(self, config: EncoderDecoderConfig, dropout: Sequence[DropoutSpec], inputs: Shapes) -> tuple[Site, ...]:
+        """Resolve the `dropout` list in its order."""
+        self.check_inputs(config, inputs)
+        sequences = dict(zip(HALVES, (inputs["x"], inputs["z"]), strict=True))
+        return resolve_sites(dropout, config.units, config.layers, sequences)
+
+    def output_shapes(self, config: EncoderDecoderConfig, inputs: Shapes) -> dict[str, tuple[int, ...]]:
+        """Return y of the decoder; with return_state its h and c, and the handed-over encoder.h and encoder.c."""
+        batch, time, _ = inputs["z"]
+        state = state_shape(config.units, config.layers, batch)
+        shapes = {"y": (batch, time, config.units) if config.return_sequences else (batch, config.units)}
+        names = ("h", "c", "encoder.h", "encoder.c") if config.return_state else ()
+        return shapes | dict.fromkeys(names, state)
+
+    def evaluate(
+        self,
+        config: EncoderDecoderConfig,
+        inputs: Arrays,
+        weights: Arrays,
+        sites: Sequence[Site],
+        draws: Mapping[str, np.ndarray],
+        *,
+        train: bool,
+        cotangents: Arrays | None = None,
+        rounding: Rounding | None = None,
+    ) -> Evaluation:
+        """Outputs, gradients of every given input and weight, and each half's trace under its prefix."""
+        arithmetic = Arithmetic(rounding)
+        x, z = float64(inputs["x"]), float64(inputs["z"])
+        stacked = (config.layers, x.shape[0], config.units)
+        state = state_shape(config.units, config.layers, x.shape[0])
+        h0, c0 = (float64(inputs.get(name, np.zeros(stacked))).reshape(stacked) for name in ("h0", "c0"))
+
+        def half(prefix: str, sequence: np.ndarray, h: np.ndarray, c: np.ndarray) -> StackRun:
+            own = weights if config.tied else _under(prefix, weights)
+            return StackRun(sequence, h, c, own, sites, draws, train=train, arithmetic=arithmetic, prefix=prefix)
+
+        encoder = half("encoder.", x, h0, c0)
+        decoder = half("decoder.", z, encoder.h, encoder.c)
+        outputs = {"y": decoder.y if config.return_sequences else decoder.y[:, -1]}
+        if config.return_state:
+            states = {"h": decoder.h, "c": decoder.c, "encoder.h": encoder.h, "encoder.c": encoder.c}
+            outputs |= {name: value.reshape(state) for name, value in states.items()}
+        trace = _prefixed("encoder.", encoder.trace) | _prefixed("decoder.", decoder.trace)
+        if cotangents is None:
+            return Evaluation(outputs, trace=trace)
+
+        def cotangent(name: str) -> np.ndarray:
+            return float64(cotangents.get(name, np.zeros(stacked))).reshape(stacked)
+
+        dy = np.zeros_like(decoder.y)
+        if "y" in cotangents:
+            dy[:, slice(None) if config.return_sequences else -1] = float64(cotangents["y"])
+        after = decoder.backward(dy, cotangent("h"), cotangent("c"))
+        dz, dh, dc = (after.pop(name) for name in ("x", "h0", "c0"))
+        before = encoder.backward(
+            np.zeros_like(encoder.y),
+            arithmetic.point(dh + cotangent("encoder.h")),
+            arithmetic.point(dc + cotangent("encoder.c")),
+        )
+        gradients: Arrays = {"x": before.pop("x"), "z": dz}
+        for name in ("h0", "c0"):
+            value = before.pop(name)
+            if name in inputs:
+                gradients[name] = value.reshape(state)
+        if config.tied:
+            gradients |= {name: arithmetic.point(before[name] + after[name]) for name in before}
+        else:
+            gradients |= _prefixed("encoder.", before) | _prefixed("decoder.", after)
+        return Evaluation(outputs, gradients, trace)
+
+
+def _under(prefix: str, arrays: Arrays) -> Arrays:
+    """The arrays whose names start with a prefix, without it."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _prefixed(prefix: str, arrays: Arrays) -> Arrays:
+    return {prefix + name: array for name, array in arrays.items()}
+
+
+register(EncoderDecoder())

@@ -1,0 +1,43 @@
+"""Gaussian dropout: every element is multiplied by a draw from N(1, rate / (1 - rate)).
+
+Srivastava et al., *Dropout*, JMLR 15 (2014), section 10: multiplicative Gaussian noise whose mean and variance are
+those of inverted Bernoulli dropout of the same rate. No element is dropped; all are touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from harness.layers._arithmetic import Arithmetic
+from harness.layers._fields import OpenRate, SharedAxes
+from harness.layers._pointwise import PointwiseNoise
+from harness.layers._sites import active_multiplier
+from harness.layers.base import Config, register
+from harness.records import Site
+
+
+class GaussianDropoutConfig(Config):
+    """rate: sets the spread sqrt(rate / (1 - rate)), so rate 1 is refused. shared: axes that share one factor."""
+
+    rate: OpenRate
+    shared: SharedAxes = ()
+
+
+class GaussianDropout(PointwiseNoise):
+    """y = x * (1 + sqrt(rate / (1 - rate)) n), n standard normal."""
+
+    name = "gaussian_dropout"
+    Config = GaussianDropoutConfig
+    noise = "gaussian"
+
+    def apply(
+        self, site: Site, x: np.ndarray, draws: Mapping[str, np.ndarray], arithmetic: Arithmetic
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Multiply by the factor; the slope is the factor."""
+        factor = arithmetic.mask(active_multiplier(site, draws, train=True))
+        return arithmetic.times(x, factor), factor
+
+
+register(GaussianDropout())

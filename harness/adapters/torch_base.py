@@ -1,0 +1,128 @@
+"""What all torch adapters share: seed, leaves, forward, vector-Jacobian product, canonical arrays back.
+
+A subclass builds its module (`build`), runs it (`forward`) and says which native parameters the canonical weights
+became (`leaves`).
+"""
+
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
+
+import numpy as np
+
+from harness.adapters.base import Adapter, Job, Outcome, SiteSpec, Unsupported
+from harness.adapters.torch_arrays import from_numpy, to_numpy, torch_module
+from harness.adapters.torch_tap import TorchTap
+from harness.tape import Draw
+
+#: A native parameter, and how its gradient becomes the canonical weight's.
+Leaf = Tuple[Any, Callable[[Any], Any]]
+
+
+def same(tensor: Any) -> Any:
+    """A parameter in the canonical layout already."""
+    return tensor
+
+
+def transposed(tensor: Any) -> Any:
+    """PyTorch keeps (out, in) where the canonical kernel is (in, out)."""
+    return tensor.t()
+
+
+class TorchAdapter(Adapter):
+    """One torch implementation."""
+
+    def tap(self, replay: Optional[Sequence[Draw]]) -> TorchTap:
+        return TorchTap(replay)
+
+    def check(self, job: Job) -> None:
+        super(TorchAdapter, self).check(job)
+        for site in job.sites:
+            if site.scale == "none" and site.noise in ("bernoulli", "alpha"):
+                raise Unsupported("torch scales survivors by 1 / (1 - rate); it has no dropout without a scale")
+
+    def build(self, job: Job, weights: Dict[str, Any]) -> Any:
+        """Make the layer and load the canonical weights (tensors) into it. What it draws is not dropout."""
+        return {}
+
+    def leaves(self, job: Job, built: Any) -> Dict[str, Leaf]:
+        """The native parameter of each canonical weight that has a gradient."""
+        return {}
+
+    def forward(self, job: Job, built: Any, inputs: Dict[str, Any]) -> Dict[str, Any]:
+        """Run the layer on canonical tensors; outputs in the canonical layout."""
+        raise NotImplementedError
+
+    def call(self, job: Job) -> Outcome:
+        torch = torch_module()
+        wants_gradients = bool(job.cotangents)
+        inputs = {name: from_numpy(array) for name, array in job.inputs.items()}
+        built = self.build(job, {name: from_numpy(array) for name, array in job.weights.items()})
+        differentiable = {
+            name: tensor.requires_grad_(wants_gradients)
+            for name, tensor in inputs.items()
+            if tensor.is_floating_point()
+        }
+        # Building may have drawn initial weights: the stream starts here, as after a user's own manual_seed.
+        torch.manual_seed(job.seed)
+        with torch.set_grad_enabled(wants_gradients):
+            outputs = self.forward(job, built, inputs)
+        gradients: Dict[str, np.ndarray] = {}
+        if wants_gradients:
+            leaves: Dict[str, Leaf] = {name: (tensor, same) for name, tensor in differentiable.items()}
+            leaves.update(self.leaves(job, built))
+            gradients = vector_jacobian(outputs, job.cotangents, leaves)
+        return Outcome({name: owned(tensor) for name, tensor in outputs.items()}, gradients)
+
+
+def owned(tensor: Any) -> np.ndarray:
+    """A tensor's values as a contiguous array of its own."""
+    return np.array(to_numpy(tensor), order="C", copy=True)
+
+
+def vector_jacobian(
+    outputs: Dict[str, Any], cotangents: Dict[str, np.ndarray], leaves: Dict[str, Leaf]
+) -> Dict[str, np.ndarray]:
+    """Gradients of sum(cotangent * output) with respect to the leaves, in canonical layout.
+
+    A leaf that no output depends on has gradient 0, as in the mathematics; autograd says None for it.
+    """
+    torch = torch_module()
+    names = [name for name in cotangents if outputs[name].requires_grad]
+    if not names:
+        return {name: np.zeros_like(owned(convert(tensor))) for name, (tensor, convert) in leaves.items()}
+    found = torch.autograd.grad(
+        [outputs[name] for name in names],
+        [tensor for tensor, _ in leaves.values()],
+        grad_outputs=[from_numpy(cotangents[name]) for name in names],
+        allow_unused=True,
+    )
+    gradients: Dict[str, np.ndarray] = {}
+    for (name, (tensor, convert)), gradient in zip(leaves.items(), found):
+        gradients[name] = owned(convert(torch.zeros_like(tensor) if gradient is None else gradient))
+    return gradients
+
+
+def drawing(job: Job, at: str) -> Optional[SiteSpec]:
+    """The site if this call draws for it: torch draws nothing in evaluation mode, at rate 0 and at rate 1."""
+    site = job.site(at)
+    if site is None or not job.train or site.rate in (0.0, 1.0) or 0 in site.shape:
+        return None
+    return site
+
+
+def require_shared(site: SiteSpec, allowed: Sequence[Sequence[str]], what: str) -> None:
+    """Raise Unsupported unless the mask is shared over one of the allowed sets of axes (axes of size 1 aside)."""
+    wide = {axis for axis, size in zip(site.axes, site.shape) if axis in site.shared or size > 1}
+    for axes in allowed:
+        if set(site.shared) & wide == set(axes) & wide:
+            return
+    names = " or ".join("[%s]" % ", ".join(axes) for axes in allowed)
+    raise Unsupported(
+        "%s draws one %s mask shared over %s; the case asks for shared: [%s]"
+        % (what, site.at, names, ", ".join(site.shared))
+    )
+
+
+def rate_of(job: Job, at: str) -> float:
+    """The rate of a site; 0 where the case has none there."""
+    site = job.site(at)
+    return 0.0 if site is None else float(site.rate)

@@ -1,0 +1,162 @@
+"""`torch.nn.Dropout`, its functional and fused forms, the spatial and the alpha variants.
+
+https://docs.pytorch.org/docs/stable/nn.html#dropout-layers . Spatial layers read channels first, (N, C, ...), and drop
+whole channels; the canonical array has features last, so a spatial layer sees its transpose. (Dropout1d on a batch-major
+(B, T, D) array as it is would drop time steps.)
+"""
+
+from typing import Any, Dict, List, Sequence, Tuple
+
+from harness.adapters.base import Job, Unsupported, implementation
+from harness.adapters.torch_arrays import torch_module
+from harness.adapters.torch_base import TorchAdapter, drawing, rate_of, require_shared
+from harness.tape import BERNOULLI, Slot
+
+SITE = "input"
+
+
+class Elementwise(TorchAdapter):
+    """A layer that decides for every element on its own, whatever the rank."""
+
+    sites = (SITE,)
+
+    def check(self, job: Job) -> None:
+        super(Elementwise, self).check(job)
+        for site in job.sites:
+            require_shared(site, [()], "torch's dropout")
+
+    def slots(self, job: Job) -> List[Slot]:
+        site = drawing(job, SITE)
+        if site is None:
+            return []
+        return [Slot(SITE, BERNOULLI, tuple(site.shape), tuple(site.shape))]
+
+    def forward(self, job: Job, built: Any, inputs: Dict[str, Any]) -> Dict[str, Any]:
+        return {"y": self.apply(job, inputs["x"])}
+
+    def apply(self, job: Job, x: Any) -> Any:
+        """The layer on one tensor."""
+        raise NotImplementedError
+
+
+class Module(Elementwise):
+    """A module called by its class name in torch.nn. `inplace` writes into a copy: a leaf may not be overwritten."""
+
+    options = {"inplace": False}
+    module = ""
+
+    def apply(self, job: Job, x: Any) -> Any:
+        torch = torch_module()
+        inplace = bool(self.option(job, "inplace"))
+        layer = getattr(torch.nn, self.module)(rate_of(job, SITE), inplace=inplace)
+        layer.train(job.train)
+        return layer(x.clone() if inplace else x)
+
+
+@implementation("torch.nn.Dropout", ["torch"], "dropout", needs=["torch"])
+class Dropout(Module):
+    """y = x * mask * (1 / (1 - p)), the reciprocal rounded to the dtype first."""
+
+    module = "Dropout"
+
+
+@implementation("torch.nn.functional.dropout", ["torch"], "dropout", needs=["torch"])
+class FunctionalDropout(Elementwise):
+    """The function; its `training` defaults to True."""
+
+    options = {"inplace": False}
+
+    def apply(self, job: Job, x: Any) -> Any:
+        inplace = bool(self.option(job, "inplace"))
+        source = x.clone() if inplace else x
+        return torch_module().nn.functional.dropout(source, rate_of(job, SITE), training=job.train, inplace=inplace)
+
+
+@implementation("torch.native_dropout", ["torch"], "dropout", needs=["torch"])
+class NativeDropout(Elementwise):
+    """The fused operator that GPUs use: draws at rate 0 and 1 too, and scales by 1 / (1 - p) rounded once."""
+
+    def slots(self, job: Job) -> List[Slot]:
+        site = job.site(SITE)
+        if site is None or not job.train:
+            return []
+        return [Slot(SITE, BERNOULLI, tuple(site.shape), tuple(site.shape))]
+
+    def apply(self, job: Job, x: Any) -> Any:
+        return torch_module().native_dropout(x, rate_of(job, SITE), job.train)[0]
+
+
+@implementation("torch.nn.AlphaDropout", ["torch"], "alpha_dropout", needs=["torch"])
+class AlphaDropout(Module):
+    """Klambauer et al. 2017 (arXiv 1706.02515): dropped elements become the negative saturation value."""
+
+    module = "AlphaDropout"
+    noises = ("alpha",)
+
+
+@implementation("torch.nn.functional.alpha_dropout", ["torch"], "alpha_dropout", needs=["torch"])
+class FunctionalAlphaDropout(Elementwise):
+    """The function; unlike F.dropout's, its `training` defaults to False."""
+
+    noises = ("alpha",)
+
+    def apply(self, job: Job, x: Any) -> Any:
+        return torch_module().nn.functional.alpha_dropout(x, rate_of(job, SITE), training=job.train)
+
+
+class Channelwise(TorchAdapter):
+    """A module that drops whole channels of (N, C, ...): one decision for each example and feature."""
+
+    options = {"inplace": False}
+    sites = (SITE,)
+    module = ""
+    ranks: Tuple[int, ...] = ()
+
+    def check(self, job: Job) -> None:
+        super(Channelwise, self).check(job)
+        rank = job.inputs["x"].ndim
+        if rank not in self.ranks:
+            raise Unsupported("torch.nn.%s takes arrays of rank %s, not %d" % (self.module, self.ranks, rank))
+        for site in job.sites:
+            require_shared(site, [site.axes[1:-1]], "torch.nn.%s" % self.module)
+
+    def slots(self, job: Job) -> List[Slot]:
+        site = drawing(job, SITE)
+        if site is None:
+            return []
+        # canonical (B, 1, ..., C); native (B, C, 1, ...)
+        axes = channels_first(len(site.shape))
+        return [Slot(SITE, BERNOULLI, tuple(site.shape[axis] for axis in axes), tuple(site.shape), (), axes)]
+
+    def forward(self, job: Job, built: Any, inputs: Dict[str, Any]) -> Dict[str, Any]:
+        torch = torch_module()
+        x = inputs["x"]
+        layer = getattr(torch.nn, self.module)(rate_of(job, SITE), inplace=bool(self.option(job, "inplace")))
+        layer.train(job.train)
+        # A contiguous copy, so that masks are drawn in the order of (N, C, ...) and a leaf is never overwritten.
+        native = x.permute(channels_first(x.ndim)).clone(memory_format=torch.contiguous_format)
+        return {"y": layer(native).permute(channels_last(x.ndim))}
+
+
+def channels_first(rank: int) -> Tuple[int, ...]:
+    """The permutation from (B, ..., C) to (B, C, ...)."""
+    return (0, rank - 1, *range(1, rank - 1))
+
+
+def channels_last(rank: int) -> Tuple[int, ...]:
+    """The permutation from (B, C, ...) to (B, ..., C)."""
+    return (0, *range(2, rank), 1)
+
+
+def _spatial(name: str, layer: str, ranks: Sequence[int], noise: str) -> None:
+    """Register one channel-dropping module of torch.nn for a layer kind."""
+    cls = type(
+        name, (Channelwise,), {"module": name, "ranks": tuple(ranks), "noises": (noise,), "__module__": __name__}
+    )
+    implementation("torch.nn." + name, ["torch"], layer, needs=["torch"])(cls)
+
+
+_spatial("Dropout1d", "dropout", (3,), "bernoulli")
+_spatial("Dropout2d", "dropout", (4,), "bernoulli")
+_spatial("Dropout3d", "dropout", (5,), "bernoulli")
+_spatial("FeatureAlphaDropout", "alpha_dropout", (3, 4, 5), "alpha")

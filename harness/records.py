@@ -20,6 +20,9 @@ from harness.tape import Draw
 Arrays = dict[str, np.ndarray]
 Draws = dict[str, Draw]
 
+#: The check whose row says that a backend could not be started or is not installed.
+AVAILABLE = "backend.available"
+
 BACKENDS = ("numpy", "tensorflow", "torch", "jax")
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
@@ -87,7 +90,8 @@ class BackendRef:
     name            what rows are called; "tensorflow: keras.layers.LSTM" unless the case gives a name.
     options         choices of that implementation alone, e.g. {"implementation": 2} or {"jit": true}.
     target          "file.py:function" of a user's own code, resolved against the case file's folder.
-    recorded        output arrays printed in a document, standing as a backend; `digits` significant digits each.
+    recorded        output arrays printed in a document (an ArraySpec by name), standing as a backend;
+                    `digits` significant digits each. Its backend is "recorded".
     whole           true where the case named a whole backend: an implementation that is not installed is then
                     `unsupported` rather than an `error`.
     """
@@ -98,7 +102,7 @@ class BackendRef:
     options: Mapping[str, Any] = field(default_factory=dict)
     environment: str = ""
     target: str = ""
-    recorded: Mapping[str, Any] | None = None
+    recorded: Mapping[str, ArraySpec] | None = None
     digits: int | None = None
     source: str = ""
     whole: bool = False
@@ -117,22 +121,32 @@ class BackendRef:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """A known difference: which rows, why, and until when nobody needs to look again."""
+    """A known difference: which rows, why, and until when nobody needs to look again.
+
+    backend, check  fnmatch patterns of a backend's label and of the check's name.
+    variant         matrix values that it is limited to; empty: all variants.
+    """
 
     backend: str
     check: str
     reason: str
     until: datetime.date | None = None
+    variant: Mapping[str, Any] = field(default_factory=dict)
     place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ArraySpec:
-    """How to make one input or weight array: by `values`, from a `file`, or by a `fill` from a NumPy seed."""
+    """How to make one input or weight array: by `values`, from a `file`, or by a `fill` from a NumPy seed.
+
+    stream  names a sub-stream of the seed, so that the weights of one seed differ; empty: the seed alone.
+    file    where it lies, seen from the working directory; `key` names the array within an `.npz`.
+    """
 
     shape: tuple[int, ...]
     fill: str = ""
     seed: int = 0
+    stream: str = ""
     low: float = -1.0
     high: float = 1.0
     mean: float = 0.0
@@ -227,7 +241,11 @@ class JobResult:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the table: one (case, backend, check)."""
+    """One row of the table: one (case, backend, check).
+
+    measured and limit are in `unit`; where is the place of the worst element; cause says why a row is not a pass, note
+    what else was seen (a p-value and its draws, the rounding rule that fits).
+    """
 
     case: str
     seed: str
@@ -249,6 +267,7 @@ class Row:
     variant: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     place: str = ""
+    note: str = ""
 
     def flat(self) -> dict[str, Any]:
         """The row as one flat dict of plain values, for a data frame."""
@@ -256,3 +275,17 @@ class Row:
         row["verdict"] = str(self.verdict)
         row["variant"] = " ".join(f"{key}={value}" for key, value in self.variant.items())
         return row
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What comparison says of one (variant, backend): its rows, and the masks that reports draw.
+
+    masks  canonical, by site ("input", or "input/1" for a second seed): bool where kept, or floats for other noise.
+    """
+
+    variant: Variant
+    backend: BackendRef
+    rows: tuple[Row, ...] = ()
+    masks: Arrays = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,61 @@
+"""From exceptions to exit codes: what a person sees when something goes wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import click
+
+from harness.errors import UserError
+from harness.reporting.verdicts import Exit
+
+
+def guarded(command: click.Command, arguments: list[str]) -> int:
+    """Run a click command; return its exit code.
+
+    A command returns its code (or None for 0). Bad usage and `UserError` are explained on stderr and give 4, Ctrl-C
+    gives 2. What else escapes is a bug of ours: one line says so and where the traceback was written; with -v it is
+    shown. Gives 3.
+    """
+    try:
+        result = command.main(arguments, prog_name="harness", standalone_mode=False)
+        sys.stdout.flush()
+        return int(result) if isinstance(result, int) else Exit.OK
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return Exit.USAGE
+    except click.ClickException as error:
+        error.show()
+        return Exit.USAGE
+    except UserError as error:
+        for problem in error.problems:
+            click.echo(f"error: {problem}", err=True)
+        if len(error.problems) > 1:
+            click.echo(f"{len(error.problems)} problems", err=True)
+        return Exit.USAGE
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        click.echo("interrupted", err=True)
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone (`harness list | head`); keep the interpreter from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except Exception as error:
+        _internal(error, verbose=any(word in ("-v", "--verbose", "-vv") for word in arguments))
+        return Exit.INTERNAL
+
+
+def _internal(error: Exception, verbose: bool) -> None:
+    click.echo(f"internal error: {type(error).__name__}: {error}", err=True)
+    text = "".join(traceback.format_exception(error))
+    if verbose:
+        click.echo(text, err=True)
+        return
+    handle, name = tempfile.mkstemp(prefix="harness-", suffix=".traceback.txt")
+    os.close(handle)
+    Path(name).write_text(text, encoding="utf-8", errors="backslashreplace")
+    click.echo(f"This is a bug of the harness. The traceback is in {name}; -v shows it here.", err=True)

@@ -1,0 +1,59 @@
+"""`harness report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.commands import options
+
+_EPILOG = """\b
+Examples:
+  harness report reports/latest
+  harness report reports/latest --format csv > table.csv
+  harness report reports/latest --json
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("folder", default="reports/latest", metavar="[DIR]")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["html", "summary", "csv", "jsonl"]),
+    default="html",
+    show_default=True,
+    help="html writes DIR/report.html and prints its path; the others print.",
+)
+@click.option("--output", metavar="FILE", help="Write to this file instead.")
+@options.as_json
+@options.quiet
+@options.verbose
+def report(folder: str, kind: str, output: str | None, as_json: bool, quiet: bool, verbose: int) -> int:
+    """Make the views of a stored run again. Runs no case.
+
+    DIR is what `harness run --out` wrote (default: reports/latest). The exit code says whether the view could be
+    made, not how the run ended.
+    """
+    from harness.commands.console import output as stdout
+    from harness.commands.console import print_json
+    from harness.reporting import html
+    from harness.reporting.files import write_whole
+    from harness.reporting.store import CSV, ROWS, read
+    from harness.reporting.summary import print_summary, summarise, summary_json
+
+    stored = read(folder)
+    if as_json:
+        print_json(summary_json(summarise(stored)))
+    elif kind == "html":
+        click.echo(html.write(stored, Path(output) if output else None))
+    elif kind == "summary":
+        print_summary(summarise(stored), stdout(), verbosity=-1 if quiet else verbose)
+    else:
+        data = (stored.folder / (CSV if kind == "csv" else ROWS)).read_bytes()
+        if output:
+            write_whole(Path(output), data)
+        else:
+            click.echo(data, nl=False)
+    return 0

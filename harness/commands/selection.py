@@ -1,0 +1,79 @@
+"""Which cases and which backends a command works on."""
+
+from __future__ import annotations
+
+import fnmatch
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from harness.commands.expression import compile_expression
+from harness.errors import Problem, UserError, did_you_mean
+from harness.records import BACKENDS, BackendRef, Variant
+
+
+def select_cases(paths: Sequence[str], expression: str = "") -> list[Variant]:
+    """Load the cases of files, folders and ids (`file.yaml::[rate=0.5]`), in that order, each once, kept where `-k`
+    matches.
+
+    Raises UserError with every problem of every file, and for an id that does not exist.
+    """
+    from harness.cases import load
+
+    matches = compile_expression(expression)
+    files = list(dict.fromkeys(path.partition("::")[0] for path in paths))
+    by_file: dict[str, list[Variant]] = {}
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            by_file[file] = load([Path(file)])
+        except UserError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise UserError(dict.fromkeys(problems))
+    chosen: dict[str, Variant] = {}
+    for path in paths:
+        file, separator, _ = path.partition("::")
+        found = by_file[file]
+        if separator:
+            known = {variant.id: variant for variant in found}
+            by_ending = {variant.id.partition("::")[2]: variant for variant in found}
+            one = known.get(path) or by_ending.get(path.partition("::")[2])
+            if one is None:
+                raise UserError(f"no case {path!r}{did_you_mean(path, known)}")
+            found = [one]
+        chosen.update((variant.id, variant) for variant in found)
+    return [variant for variant in chosen.values() if matches(searchable(variant))]
+
+
+def searchable(variant: Variant) -> str:
+    """The text that `-k` looks in: id, layer kind and tags."""
+    return " ".join((variant.id, variant.layer, *variant.tags))
+
+
+def backend_filter(names: Sequence[str]) -> Callable[[BackendRef], bool]:
+    """A predicate on concrete implementations for `--backend`: a backend, an implementation, a label, or a pattern
+    of one.
+    """
+    for name in names:
+        if not any(sign in name for sign in "*?[.: ") and name not in BACKENDS:
+            hint = did_you_mean(name, BACKENDS) or f"; the backends are {', '.join(BACKENDS)}"
+            raise UserError(
+                f"--backend {name!r}: no such backend{hint}, and an implementation is named like torch.nn.LSTM"
+            )
+
+    def keep(ref: BackendRef) -> bool:
+        if not names:
+            return True
+        words = (ref.backend, ref.implementation or "", ref.label)
+        return any(word == name or fnmatch.fnmatchcase(word, name) for word in words for name in names)
+
+    return keep
+
+
+def reproduce(case: str, backend: str = "") -> str:
+    """The command that runs one case (and one implementation of it) again."""
+    words = ["harness", "run", case]
+    if backend:
+        words += ["--backend", backend]
+    return shlex.join(words)

@@ -1,0 +1,91 @@
+"""Files that appear whole or not at all: written under another name, flushed to the disk, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.errors import Problem, UserError
+
+_PARTIAL = ".partial-"
+
+
+def write_whole(path: Path, data: str | bytes) -> None:
+    """Write `data` to `path` so that a reader sees the old file or the new one, never a part."""
+    make_folder(path.parent)
+    partial = path.with_name(f".{path.name}{_PARTIAL}{os.getpid()}-{secrets.token_hex(3)}")
+    try:
+        partial.write_bytes(data.encode(errors="backslashreplace") if isinstance(data, str) else data)
+        publish(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def publish(partial: Path, path: Path) -> None:
+    """Flush a finished file to the disk and give it its name, in one step that cannot be seen half-done."""
+    with partial.open("rb+") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames within a folder last through a power cut (a no-op where folders cannot be opened)."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its parents. Raises UserError where that cannot be done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(Problem(f"cannot create the folder {str(folder)!r}: {error.strerror or error}")) from error
+
+
+def partial_folder(folder: Path) -> Path:
+    """Make a folder for unfinished files inside `folder`, having cleared those that dead processes left there."""
+    make_folder(folder)
+    for old in folder.glob(f"{_PARTIAL}*"):
+        if not _alive(old.name.removeprefix(_PARTIAL).split("-")[0]):
+            shutil.rmtree(old, ignore_errors=True)
+    new = folder / f"{_PARTIAL}{os.getpid()}-{secrets.token_hex(3)}"
+    make_folder(new)
+    return new
+
+
+def _alive(pid: str) -> bool:
+    """Whether a process of that number runs; an odd name counts as alive, so that nothing foreign is deleted."""
+    if not pid.isdecimal():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def removed_after(folder: Path) -> Iterator[Path]:
+    """Yield a folder and remove it afterwards, whatever happened."""
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

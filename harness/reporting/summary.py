@@ -1,0 +1,190 @@
+"""The summary of a stored run: as text that names every difference, and as versioned JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from harness.records import Row, Verdict
+from harness.reporting.rows import row_dict
+from harness.reporting.store import StoredRun
+from harness.reporting.verdicts import DIFFERENCES, ORDER, SIGNS, Exit, severity, words, worst
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+JSON_FORMAT, JSON_VERSION = "parity-harness summary", 1
+
+#: rich styles; the sign and the word say the same without colour.
+STYLES = {
+    Verdict.PASS: "green",
+    Verdict.KNOWN: "cyan",
+    Verdict.UNSUPPORTED: "dim",
+    Verdict.UNEXPECTED_PASS: "yellow",
+    Verdict.ILL_CONDITIONED: "yellow",
+    Verdict.NONDETERMINISTIC: "magenta",
+}
+
+
+@dataclass
+class Summary:
+    """What a reader needs of a run: its differences and known differences by row, the rest by count."""
+
+    run: StoredRun
+    differences: list[Row] = field(default_factory=list)
+    known: list[Row] = field(default_factory=list)
+    unsupported: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def headline(self) -> str:
+        """One line: how many checks, and how they ended."""
+        meta = self.run.meta
+        counts = ", ".join(f"{self.run.counts[v]} {words(v)}" for v in reversed(ORDER) if v in self.run.counts)
+        line = f"{plural(meta['rows'], 'check')} in {plural(meta['cases'], 'case')}"
+        return f"{line}: {counts}" if counts else line
+
+
+def summarise(run: StoredRun) -> Summary:
+    """Read a stored run's rows once."""
+    summary = Summary(run)
+    for row in run.rows():
+        if row.verdict in DIFFERENCES:
+            summary.differences.append(row)
+        elif row.verdict is Verdict.KNOWN:
+            summary.known.append(row)
+        elif row.verdict is Verdict.UNSUPPORTED:
+            key = (label(row), row.cause or row.check)
+            summary.unsupported[key] = summary.unsupported.get(key, 0) + 1
+    return summary
+
+
+def verdict_line(run: StoredRun) -> str:
+    """The outcome in a sentence."""
+    return {
+        Exit.OK: "No unexplained difference.",
+        Exit.DIFFERENCE: "The backends differ.",
+        Exit.INTERRUPTED: "Interrupted: not every case was run.",
+        Exit.NOTHING: "Nothing was run.",
+        Exit.BACKEND: "A backend could not be run.",
+    }.get(run.exit_code, "The run did not end well.")
+
+
+def plural(count: int, word: str) -> str:
+    """`1 case`, `2 cases`."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def label(row: Row) -> str:
+    """What a row's implementation is called."""
+    if row.name:
+        return row.name
+    text = f"{row.backend}: {row.implementation}" if row.implementation else row.backend
+    return f"{text} @{row.environment}" if row.environment else text
+
+
+def figures(row: Row) -> str:
+    """Measured against limit, as far as the check has them: `0.031 > 4.5e-06 abs at (0, 3)`."""
+    parts = []
+    if row.measured is not None:
+        parts.append(f"{row.measured:.4g}")
+        if row.limit is not None:
+            within = row.measured <= row.limit
+            parts.append(f"{'≤' if within else '>'} {row.limit:.4g}")
+    elif row.limit is not None:
+        parts.append(f"limit {row.limit:.4g}")
+    if parts and row.unit:
+        parts.append(row.unit)
+    if row.where:
+        parts.append(f"at {row.where}")
+    return " ".join(parts)
+
+
+def print_summary(summary: Summary, console: Console, *, verbosity: int = 0, report: str = "") -> None:
+    """Print it. verbosity -1: the last lines alone; 1: every row, passes too."""
+    from rich.text import Text
+
+    run = summary.run
+    if verbosity >= 0:
+        rows = list(run.rows()) if verbosity > 0 else summary.differences
+        for line in _by_case(rows):
+            console.print(line, soft_wrap=False)
+        if summary.known and verbosity == 0:
+            console.print(Text(f"Known differences ({len(summary.known)})", style="bold"))
+            for line in _by_case(summary.known):
+                console.print(line)
+        if summary.unsupported:
+            console.print(Text("Not supported", style="bold"))
+            for (name, cause), count in sorted(summary.unsupported.items()):
+                console.print(
+                    Text.assemble(
+                        f"  {SIGNS[Verdict.UNSUPPORTED]} ",
+                        (clean(name), "bold"),
+                        f": {clean(cause)}",
+                        (f" ({count})", "dim"),
+                    )
+                )
+            console.print()
+    console.print(Text(summary.headline))
+    good = run.exit_code is Exit.OK
+    console.print(Text(verdict_line(run), style="bold green" if good else "bold red"))
+    if report:
+        console.print(Text(f"Report: {report}", style="dim"), soft_wrap=True)
+
+
+def _by_case(rows: list[Row]) -> Iterator[Text]:
+    """Lines for some rows under the heading of each case, worst rows first within a case."""
+    from rich.text import Text
+
+    cases: dict[str, list[Row]] = {}
+    for row in rows:
+        cases.setdefault(row.case, []).append(row)
+    for case, found in cases.items():
+        yield Text(clean(case), style="bold")
+        for row in sorted(found, key=lambda row: severity(row.verdict)):
+            style = STYLES.get(row.verdict, "red")
+            seed = f" (seed {row.seed})" if row.seed else ""
+            yield Text.assemble(
+                (f"  {SIGNS[row.verdict]} {words(row.verdict)}", style),
+                f"  {clean(label(row))}  ",
+                (clean(row.check), "bold"),
+                (clean(seed), "dim"),
+            )
+            details = [figures(row), f"cause: {row.cause}" if row.cause else "", row.place]
+            if row.verdict is Verdict.PASS:
+                details = details[:1]
+            for detail in filter(None, details):
+                yield Text(f"      {clean(detail)}")
+        yield Text()
+
+
+def clean(text: str) -> str:
+    """Text from a case or a framework without the characters that could steer a terminal; line breaks become spaces."""
+    return "".join(c if c.isprintable() else " " if c in "\n\t" else "\ufffd" for c in text)
+
+
+def summary_json(summary: Summary, *, report: str = "") -> dict[str, Any]:
+    """The same for programs. `version` grows when a field changes its meaning or goes."""
+    run = summary.run
+    worst_seen = worst(run.counts)
+    return {
+        "format": JSON_FORMAT,
+        "version": JSON_VERSION,
+        "harness": run.meta["machine"].get("harness", ""),
+        "exit_code": int(run.exit_code),
+        "verdict": str(worst_seen) if worst_seen else None,
+        "message": verdict_line(run),
+        "interrupted": bool(run.meta.get("interrupted")),
+        "cases": run.meta["cases"],
+        "rows": run.meta["rows"],
+        "counts": {str(verdict): count for verdict, count in run.counts.items()},
+        "differences": [row_dict(row) for row in summary.differences],
+        "known": [row_dict(row) for row in summary.known],
+        "unsupported": [
+            {"implementation": name, "cause": cause, "count": count}
+            for (name, cause), count in sorted(summary.unsupported.items())
+        ],
+        "folder": str(run.folder),
+        "report": report or None,
+    }

@@ -1,0 +1,103 @@
+"""What the verdicts mean to a reader: order, sign, words, and the exit code of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+
+from harness.records import AVAILABLE as AVAILABLE
+from harness.records import Verdict
+
+#: Worst first: the order of every list, matrix and count in a report.
+ORDER: tuple[Verdict, ...] = (
+    Verdict.FAIL,
+    Verdict.CRASH,
+    Verdict.TIMEOUT,
+    Verdict.ERROR,
+    Verdict.NONDETERMINISTIC,
+    Verdict.UNEXPECTED_PASS,
+    Verdict.ILL_CONDITIONED,
+    Verdict.KNOWN,
+    Verdict.UNSUPPORTED,
+    Verdict.PASS,
+)
+
+#: Verdicts that a person must look at: they make the exit code 1.
+DIFFERENCES = frozenset(set(ORDER) - {Verdict.PASS, Verdict.KNOWN, Verdict.UNSUPPORTED})
+
+#: Verdicts of rows in which numbers were compared and nothing is left to do.
+COMPARED = frozenset({Verdict.PASS, Verdict.KNOWN})
+
+#: One character each, told apart without colour and present in common fonts.
+SIGNS: Mapping[Verdict, str] = {
+    Verdict.PASS: "✓",
+    Verdict.FAIL: "✕",
+    Verdict.KNOWN: "≈",
+    Verdict.UNEXPECTED_PASS: "!",
+    Verdict.UNSUPPORTED: "–",
+    Verdict.NONDETERMINISTIC: "~",
+    Verdict.CRASH: "†",
+    Verdict.TIMEOUT: "◷",
+    Verdict.ILL_CONDITIONED: "∿",
+    Verdict.ERROR: "?",
+}
+
+#: What a verdict says, in a phrase.
+MEANINGS: Mapping[Verdict, str] = {
+    Verdict.PASS: "the same computation, within its limit",
+    Verdict.FAIL: "a difference",
+    Verdict.KNOWN: "a difference that the case expects and explains",
+    Verdict.UNEXPECTED_PASS: "a known difference that is no longer there",
+    Verdict.UNSUPPORTED: "the implementation cannot express it, or is not installed",
+    Verdict.NONDETERMINISTIC: "not the same twice",
+    Verdict.CRASH: "the process died",
+    Verdict.TIMEOUT: "took longer than its time limit",
+    Verdict.ILL_CONDITIONED: "rounding alone could explain any difference",
+    Verdict.ERROR: "could not be compared",
+}
+
+
+class Exit(IntEnum):
+    """Exit codes, as pytest's where pytest has one."""
+
+    OK = 0
+    DIFFERENCE = 1
+    INTERRUPTED = 2
+    INTERNAL = 3
+    USAGE = 4
+    NOTHING = 5
+    BACKEND = 10
+
+
+def words(verdict: Verdict | str) -> str:
+    """The verdict as people read it: `unexpected pass`."""
+    return str(verdict).replace("_", " ")
+
+
+def severity(verdict: Verdict | str) -> int:
+    """Position in ORDER: 0 is the worst."""
+    return ORDER.index(Verdict(verdict))
+
+
+def worst(verdicts: Iterable[Verdict | str]) -> Verdict | None:
+    """The worst of some verdicts, or None of none."""
+    return min((Verdict(verdict) for verdict in verdicts), key=severity, default=None)
+
+
+def exit_code(tally: Mapping[tuple[Verdict, bool], int], *, interrupted: bool = False) -> Exit:
+    """The exit code for row counts by (verdict, whether the row is one of `backend.available`).
+
+    A backend that could not be run gives 10, and so does a run in which nothing at all could be compared; any other
+    difference outweighs that and gives 1. No rows at all is 5.
+    """
+    if interrupted:
+        return Exit.INTERRUPTED
+    if not sum(tally.values()):
+        return Exit.NOTHING
+    if any(count for (verdict, missing), count in tally.items() if verdict in DIFFERENCES and not missing):
+        return Exit.DIFFERENCE
+    if any(count for (_, missing), count in tally.items() if missing):
+        return Exit.BACKEND
+    if not any(count for (verdict, _), count in tally.items() if verdict in COMPARED):
+        return Exit.BACKEND
+    return Exit.OK

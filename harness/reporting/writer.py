@@ -1,0 +1,217 @@
+"""A stored run, written: rows and masks stream to the disk as they come, and the folder is complete at once at the end.
+
+Workers finish in any order; the files come out in the order of the cases, so two runs of the same cases differ only
+where their results do. In memory there is one small record for each (case, backend), never a row or a mask.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import io
+import json
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from harness.records import Compared, Variant, Verdict
+from harness.reporting import files, machine
+from harness.reporting.pictures import pool
+from harness.reporting.rows import COLUMNS, csv_line, csv_row, dump_row, load_row, to_json
+from harness.reporting.store import CASES, CSV, DATA, FORMAT, MASKS, ROWS, RUN, VERSION
+from harness.reporting.verdicts import AVAILABLE, ORDER, exit_code
+
+#: Masks of more elements are stored pooled: a picture cannot show more, and a report stays small.
+LARGEST = 1 << 14
+
+
+class _Block(NamedTuple):
+    """Where the rows of one (case, backend) lie in the unsorted file."""
+
+    case: int
+    backend: int
+    label: str
+    offset: int
+    length: int
+
+
+class Writer:
+    """Writes one run into a folder. A context manager; without `finish` it leaves an earlier run there as it was."""
+
+    def __init__(self, folder: str | Path, variants: Sequence[Variant], command: Sequence[str] = ()) -> None:
+        self.folder = Path(folder)
+        self.variants = list(variants)
+        self.command = list(command)
+        self.tally: Counter[tuple[Verdict, bool]] = Counter()
+        self._order = {variant.id: index for index, variant in enumerate(self.variants)}
+        self._blocks: list[_Block] = []
+        self._masks: dict[int, list[dict[str, Any]]] = {}
+        self._versions: set[tuple[str, str, str]] = set()
+        self._started = datetime.datetime.now(datetime.UTC)
+        self._clock = time.perf_counter()
+
+    def __enter__(self) -> Writer:
+        """Open the temporary files."""
+        self._partial = files.partial_folder(self.folder)
+        self._rows: IO[bytes] = (self._partial / "unsorted").open("w+b")
+        self._archive = zipfile.ZipFile(self._partial / MASKS, "w", zipfile.ZIP_DEFLATED, compresslevel=6)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove what is temporary."""
+        with files.removed_after(self._partial):
+            self._rows.close()
+            self._archive.close()
+
+    def add(self, event: Compared) -> None:
+        """Store one comparison's rows and masks. Raises KeyError for a case that is not of this run."""
+        case = self._order[event.variant.id]
+        label = event.backend.label
+        start = self._rows.tell()
+        for row in event.rows:
+            self._rows.write(dump_row(row).encode(errors="backslashreplace") + b"\n")
+            self.tally[row.verdict, row.check == AVAILABLE] += 1
+            if row.version:
+                self._versions.add((row.backend, row.environment, row.version))
+        backend = _position(self.variants[case], event)
+        self._blocks.append(_Block(case, backend, label, start, self._rows.tell() - start))
+        for number, (name, mask) in enumerate(event.masks.items()):
+            entry = f"{case}/{len(self._blocks)}/{number}"
+            self._masks.setdefault(case, []).append(
+                {"backend": label, "order": backend, "name": name, "entry": entry, **self._store(entry, mask)}
+            )
+
+    def _store(self, entry: str, mask: np.ndarray) -> dict[str, Any]:
+        mask = np.asarray(mask)
+        digest = hashlib.sha256(np.ascontiguousarray(mask).tobytes()).hexdigest()[:16]
+        described = {"shape": list(mask.shape), "dtype": str(mask.dtype), "sha256": digest}
+        if mask.size > LARGEST:
+            mask = pool(mask)
+            described["pooled"] = list(mask.shape)
+        buffer = io.BytesIO()
+        np.save(buffer, mask, allow_pickle=False)
+        # A fixed date keeps the archive the same for the same masks.
+        self._archive.writestr(zipfile.ZipInfo(f"{entry}.npy"), buffer.getvalue(), zipfile.ZIP_DEFLATED)
+        return described
+
+    def finish(self, *, interrupted: bool = False) -> Path:
+        """Order the rows, publish every file, run.json last, and return the folder."""
+        self._archive.close()
+        self._blocks.sort(key=lambda block: block[:3])
+        with (
+            (self._partial / ROWS).open("wb") as lines,
+            (self._partial / CSV).open("w", encoding="utf-8", errors="backslashreplace") as table,
+        ):
+            table.write(csv_line(COLUMNS))
+            for block in self._blocks:
+                self._rows.seek(block.offset)
+                text = self._rows.read(block.length)
+                lines.write(text)
+                for line in text.decode().split("\n")[:-1]:
+                    table.write(csv_row(load_row(line)))
+        (self._partial / CASES).write_text(_dump(self._described()), encoding="utf-8", errors="backslashreplace")
+        meta = self._meta(interrupted)
+        (self._partial / RUN).write_text(_dump(meta), encoding="utf-8", errors="backslashreplace")
+        # From here until run.json has its name the folder says that it is not whole.
+        (self.folder / RUN).unlink(missing_ok=True)
+        for name in (*DATA, RUN):
+            files.publish(self._partial / name, self.folder / name)
+        return self.folder
+
+    def _described(self) -> dict[str, Any]:
+        sources: dict[str, str] = {}
+        cases = []
+        for index, variant in enumerate(self.variants):
+            sources.setdefault(variant.path, variant.source)
+            cases.append(describe(variant, sorted(self._masks.get(index, ()), key=_mask_key)))
+        return {"cases": cases, "sources": sources}
+
+    def _meta(self, interrupted: bool) -> dict[str, Any]:
+        counts = {str(v): self.tally[v, True] + self.tally[v, False] for v in ORDER}
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "command": self.command,
+            "started": self._started.isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - self._clock, 3),
+            "machine": machine.describe(),
+            "frameworks": [
+                dict(zip(("backend", "environment", "version"), v, strict=True)) for v in sorted(self._versions)
+            ],
+            "cases": len(self.variants),
+            "comparisons": len(self._blocks),
+            "rows": self.tally.total(),
+            "counts": {name: count for name, count in counts.items() if count},
+            "interrupted": interrupted,
+            "exit_code": int(exit_code(self.tally, interrupted=interrupted)),
+            "files": {
+                name: {"bytes": (self._partial / name).stat().st_size, "sha256": files.digest(self._partial / name)}
+                for name in DATA
+            },
+        }
+
+
+def describe(variant: Variant, masks: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """One case as cases.json holds it; the YAML text stands apart, once for each file."""
+    described = {
+        "id": variant.id,
+        "path": variant.path,
+        "about": variant.about,
+        "layer": variant.layer,
+        "mode": variant.mode,
+        "draws": variant.draws,
+        "dtype": variant.dtype,
+        "seeds": list(variant.seeds),
+        "variant": dict(variant.variant),
+        "tags": list(variant.tags),
+        "place": str(variant.place) if variant.place else "",
+        "sites": [
+            {
+                "at": s.at,
+                "rate": s.rate,
+                "noise": s.noise,
+                "shared": list(s.shared),
+                "axes": list(s.axes),
+                "scale": s.scale,
+            }
+            for s in variant.sites
+        ],
+        "expect": [
+            {
+                "backend": e.backend,
+                "check": e.check,
+                "reason": e.reason,
+                "until": e.until.isoformat() if e.until else "",
+            }
+            for e in variant.expect
+        ],
+        "masks": list(masks),
+    }
+    result = to_json(described)
+    assert isinstance(result, dict)
+    return result
+
+
+def _position(variant: Variant, event: Compared) -> int:
+    """Where the case names this backend; an implementation of a whole backend stands where the backend is named."""
+    labels = [ref.label for ref in variant.backends]
+    if event.backend.label in labels:
+        return labels.index(event.backend.label)
+    backends = [ref.backend for ref in variant.backends]
+    return backends.index(event.backend.backend) if event.backend.backend in backends else len(backends)
+
+
+def _mask_key(entry: Mapping[str, Any]) -> tuple[int, str, str]:
+    return entry["order"], entry["backend"], entry["name"]
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

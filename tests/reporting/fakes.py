@@ -1,0 +1,197 @@
+"""Made-up cases and rows, so that reporting is tested without any framework."""
+
+import datetime
+
+import numpy as np
+
+from harness.errors import Place
+from harness.records import ArraySpec, BackendRef, Compared, Expectation, Row, Site, Variant, Verdict
+
+VERSIONS = {"numpy": "2.4.6", "tensorflow": "2.21.0", "torch": "2.13.0", "jax": "0.10.2"}
+LSTM = (
+    "tensorflow: keras.layers.LSTM",
+    "tensorflow: tf_keras.layers.LSTM",
+    "torch: torch.nn.LSTM",
+    "jax: equinox.nn.LSTMCell",
+)
+SOURCE = """about: One input mask for the whole sequence.
+layer: lstm
+dropout:
+  - {at: input, rate: "{rate}", shared: [time]}
+matrix: {rate: [0.25, 0.5]}
+"""
+
+
+def ref(label):
+    backend, _, implementation = label.partition(": ")
+    return BackendRef(backend, implementation or None)
+
+
+def variant(case="cases/lstm/variational.yaml::[rate=0.5]", backends=("numpy", *LSTM), **changes):
+    path, _, values = case.partition("::")
+    site = Site("input", 0.5, shared=("time",), axes=("batch", "time", "features"), shape=(2, 1, 3))
+    fields = {
+        "id": case,
+        "path": path,
+        "about": "One input mask for the whole sequence.",
+        "layer": "lstm",
+        "config": {"units": 4},
+        "sites": (site,),
+        "inputs": {"x": ArraySpec((2, 5, 3), fill="normal")},
+        "weights": {"kernel": ArraySpec((3, 16), fill="uniform")},
+        "seeds": (0, 1),
+        "mode": "train",
+        "draws": "native",
+        "dtype": "float32",
+        "gradients": True,
+        "backends": tuple(ref(label) for label in backends),
+        "variant": dict(pair.split("=") for pair in values.strip("[]").split("-")) if values else {},
+        "place": Place(path, 1, 1),
+        "source": SOURCE,
+    }
+    return Variant(**fields | changes)
+
+
+def row(case, label, check="value.y", verdict=Verdict.PASS, **changes):
+    one = ref(label)
+    fields = {
+        "case": case.id,
+        "seed": "0",
+        "layer": case.layer,
+        "backend": one.backend,
+        "implementation": one.implementation or "",
+        "environment": "",
+        "version": VERSIONS[one.backend],
+        "device": "cpu",
+        "dtype": case.dtype,
+        "check": check,
+        "verdict": verdict,
+        "measured": 1.25e-07,
+        "limit": 4.5e-06,
+        "unit": "abs",
+        "seconds": 0.25,
+        "variant": case.variant,
+        "name": label,
+    }
+    return Row(**fields | changes)
+
+
+def mask(seed=0, shape=(2, 5, 3)):
+    return np.random.default_rng(seed).random(shape) >= 0.5
+
+
+def compared(case, label, *rows, masks=None):
+    return Compared(case, ref(label), tuple(rows), masks or {})
+
+
+def small_run():
+    """Two cases with one row or more of every verdict: (variants, events)."""
+    one = variant(
+        expect=(
+            Expectation(
+                "tensorflow: tf_keras.layers.LSTM", "mask.shared", "draws at every step", datetime.date(2027, 6, 30)
+            ),
+        )
+    )
+    two = variant(
+        "cases/dropout/plain.yaml", ("numpy", "torch"), layer="dropout", about="The mask is where it is kept."
+    )
+    events = [
+        compared(
+            one,
+            "numpy",
+            row(one, "numpy", "mask.rate", measured=0.5, limit=None, unit="share"),
+            row(one, "numpy"),
+            masks={"input": mask(0)},
+        ),
+        compared(
+            one,
+            LSTM[0],
+            row(one, LSTM[0], "mask.shared", measured=1.0, limit=1.0, unit="masks"),
+            row(one, LSTM[0], "repeat.bit_equal", Verdict.NONDETERMINISTIC, measured=None, limit=None, unit=""),
+            masks={"input": mask(1)},
+        ),
+        compared(
+            one,
+            LSTM[1],
+            row(
+                one,
+                LSTM[1],
+                "mask.shared",
+                Verdict.KNOWN,
+                measured=5.0,
+                limit=1.0,
+                unit="masks",
+                cause="draws at every step",
+            ),
+            row(one, LSTM[1], "value.h", Verdict.UNEXPECTED_PASS, measured=0.0),
+            row(one, LSTM[1], "value.c", Verdict.ILL_CONDITIONED, measured=2.0, limit=float("inf")),
+        ),
+        compared(
+            one,
+            LSTM[2],
+            row(
+                one,
+                LSTM[2],
+                "value.y",
+                Verdict.FAIL,
+                measured=0.03125,
+                where="(0, 3, 2)",
+                cause="gates read in the order i, f, o, g",
+                place="cases/lstm/variational.yaml:4:5",
+            ),
+            row(one, LSTM[2], "gradient.x", Verdict.FAIL, measured=float("nan"), where="(1, 0, 0)"),
+            masks={"input": mask(1)},
+        ),
+        compared(
+            one,
+            LSTM[3],
+            row(one, LSTM[3], "run", Verdict.CRASH, measured=None, limit=None, unit="", cause="exit code -11"),
+        ),
+        compared(
+            two,
+            "torch",
+            row(two, "torch", "run", Verdict.TIMEOUT, measured=None, limit=120.0, unit="s"),
+            row(
+                two,
+                "torch",
+                "mask.rate",
+                Verdict.ERROR,
+                measured=None,
+                limit=None,
+                unit="",
+                cause="planned, but gave no row",
+            ),
+        ),
+        compared(
+            two,
+            "numpy",
+            row(
+                two,
+                "numpy",
+                "mask.axes",
+                Verdict.UNSUPPORTED,
+                measured=None,
+                limit=None,
+                unit="",
+                cause="has no dropout at 'state.c'",
+            ),
+        ),
+    ]
+    return [one, two], events
+
+
+def green_run():
+    """One case that passes everywhere: (variants, events)."""
+    one = variant(backends=("numpy", LSTM[2]))
+    return [one], [compared(one, "numpy", row(one, "numpy")), compared(one, LSTM[2], row(one, LSTM[2]))]
+
+
+def store(folder, variants, events, **finish):
+    from harness.reporting.writer import Writer
+
+    with Writer(folder, variants, ["harness", "run", "cases"]) as writer:
+        for event in events:
+            writer.add(event)
+        writer.finish(**finish)
+    return folder

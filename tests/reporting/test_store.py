@@ -1,0 +1,293 @@
+import dataclasses
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.errors import UserError
+from harness.records import Verdict
+from harness.reporting import files
+from harness.reporting.rows import COLUMNS, csv_row, dump_row, load_row
+from harness.reporting.store import DATA, RUN, read
+from harness.reporting.verdicts import Exit
+from harness.reporting.writer import LARGEST, Writer
+from tests.reporting import fakes
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def golden(name, text):
+    """Compare with a golden file; HARNESS_UPDATE_GOLDEN=1 writes it."""
+    path = GOLDEN / name
+    if os.environ.get("HARNESS_UPDATE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def stored(tmp_path):
+    return fakes.store(tmp_path / "run", *fakes.small_run())
+
+
+@pytest.mark.parametrize("name", ["results.csv", "results.jsonl"])
+def test_tables_are_as_they_were(stored, name):
+    golden(name, (stored / name).read_text(encoding="utf-8"))
+
+
+def test_everything_comes_back(stored):
+    run = read(stored)
+    _, events = fakes.small_run()
+    written = [row for event in events for row in event.rows]
+    rows = list(run.rows())
+    assert sorted(dump_row(row) for row in rows) == sorted(dump_row(row) for row in written)
+    assert run.meta["rows"] == len(written) == sum(run.counts.values())
+    assert set(run.counts) == set(Verdict)
+    assert run.exit_code is Exit.DIFFERENCE
+    assert run.sources["cases/lstm/variational.yaml"] == fakes.SOURCE
+    assert {"backend": "torch", "environment": "", "version": "2.13.0"} in run.meta["frameworks"]
+
+
+def test_order_is_that_of_the_cases_whoever_finishes_first(stored, tmp_path):
+    variants, events = fakes.small_run()
+    other = fakes.store(tmp_path / "other", variants, events[::-1])
+    for name in ("results.csv", "results.jsonl"):
+        assert (other / name).read_bytes() == (stored / name).read_bytes()
+
+
+def test_masks_come_back(stored):
+    entries = [(entry["backend"], entry["name"], mask) for entry, mask in read(stored).masks()]
+    assert [entry[:2] for entry in entries] == [("numpy", "input"), (fakes.LSTM[0], "input"), (fakes.LSTM[2], "input")]
+    np.testing.assert_array_equal(entries[0][2], fakes.mask(0))
+
+
+def test_a_large_mask_is_pooled_and_said_to_be(tmp_path):
+    one = fakes.variant(backends=("numpy",))
+    large = np.ones((3, LARGEST), bool)
+    folder = fakes.store(
+        tmp_path, [one], [fakes.compared(one, "numpy", fakes.row(one, "numpy"), masks={"input": large})]
+    )
+    ((entry, mask),) = read(folder).masks()
+    assert entry["shape"] == [3, LARGEST]
+    assert entry["pooled"] == list(mask.shape)
+    assert mask.size < 1000
+    assert (mask == 1).all()
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf, 0.1 + 0.2, 5e-324])
+def test_figures_survive_exactly(value):
+    one = fakes.variant()
+    row = fakes.row(one, "numpy", measured=value)
+    back = load_row(dump_row(row)).measured
+    assert back == value or (value is not None and math.isnan(value) and math.isnan(back))
+    assert dump_row(load_row(dump_row(row))) == dump_row(row)
+    cell = csv_row(row).split(",")[COLUMNS.index("measured")]
+    assert cell == "" if value is None else cell == repr(value)
+
+
+def test_numpy_scalars_are_written_as_numbers():
+    row = fakes.row(fakes.variant(variant={"rate": np.float32(0.5)}), "numpy", measured=np.float32(0.5))
+    assert json.loads(dump_row(row))["measured"] == 0.5
+    assert json.loads(dump_row(row))["variant"] == {"rate": 0.5}
+
+
+HOSTILE = [
+    "a\nb",
+    "a\r\nb",
+    '","',
+    "line\u2028break\u0085\x0b\x1c",
+    "nul\x00",
+    "\u202eright-to-left",
+    "lone\udc80surrogate",
+    "=1+1",
+    "']",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_stays_in_its_row(tmp_path, text):
+    one = fakes.variant(f"cases/{text}.yaml", ("numpy",), about=text, source=text)
+    event = fakes.compared(one, "numpy", fakes.row(one, "numpy", cause=text), fakes.row(one, "numpy"))
+    run = read(fakes.store(tmp_path, [one], [event]))
+    rows = list(run.rows())
+    assert [row.cause for row in rows] == [text, ""]
+    assert rows[0].case == one.id
+    assert run.cases[0]["about"] == text
+    import csv
+
+    with (tmp_path / "results.csv").open(newline="", encoding="utf-8") as file:
+        assert len(list(csv.reader(file))) == 3
+
+
+# Reading refuses what is not whole.
+
+
+@pytest.mark.parametrize("name", [*DATA, RUN])
+def test_a_missing_file_is_refused(stored, name):
+    (stored / name).unlink()
+    with pytest.raises(UserError, match="not a stored run"):
+        read(stored)
+
+
+@pytest.mark.parametrize("name", [*DATA, RUN])
+def test_a_torn_file_is_refused(stored, name):
+    data = (stored / name).read_bytes()
+    (stored / name).write_bytes(data[: len(data) // 2])
+    with pytest.raises(UserError, match=name):
+        read(stored)
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_a_changed_file_is_refused(stored, name):
+    data = bytearray((stored / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (stored / name).write_bytes(data)
+    with pytest.raises(UserError, match="not the file that the run wrote"):
+        read(stored)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 2}, "newer harness .*upgrade"),
+        ({"version": "1"}, "no valid format version"),
+        ({"format": "something"}, "its format is 'something'"),
+        ({"counts": {"mostly fine": 3}}, "mostly fine"),
+        ({"exit_code": 77}, "77"),
+        ({"files": []}, "no valid 'files'"),
+        ({"files": {}}, "does not describe"),
+    ],
+)
+def test_a_foreign_or_newer_run_is_refused(stored, change, message):
+    meta = json.loads((stored / RUN).read_text()) | change
+    (stored / RUN).write_text(json.dumps(meta))
+    with pytest.raises(UserError, match=message):
+        read(stored)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", "\x00"])
+def test_run_json_that_is_not_an_object_is_refused(stored, text):
+    (stored / RUN).write_text(text)
+    with pytest.raises(UserError, match=RUN):
+        read(stored)
+
+
+def test_no_such_folder(tmp_path):
+    with pytest.raises(UserError, match="harness run"):
+        read(tmp_path / "nowhere")
+
+
+# Writing leaves the old run or the new one.
+
+
+def test_a_failed_run_leaves_the_old_one(stored):
+    before = {path.name: path.read_bytes() for path in stored.iterdir()}
+    variants, events = fakes.small_run()
+    with Writer(stored, variants[:1]) as writer, pytest.raises(KeyError):
+        for event in events:
+            writer.add(event)
+    assert {path.name: path.read_bytes() for path in stored.iterdir()} == before
+
+
+def test_a_row_of_a_foreign_case_is_refused(tmp_path):
+    one = fakes.variant("cases/other.yaml")
+    with Writer(tmp_path, [fakes.variant()]) as writer, pytest.raises(KeyError):
+        writer.add(fakes.compared(one, "numpy", fakes.row(one, "numpy")))
+
+
+def test_other_files_in_the_folder_are_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("keep")
+    fakes.store(tmp_path, *fakes.green_run())
+    fakes.store(tmp_path, *fakes.green_run())
+    assert (tmp_path / "mine.txt").read_text() == "keep"
+    assert not list(tmp_path.glob(".partial*"))
+
+
+def test_an_interrupted_run_is_stored_as_such(tmp_path):
+    variants, events = fakes.small_run()
+    run = read(fakes.store(tmp_path, variants, events[:2], interrupted=True))
+    assert run.exit_code is Exit.INTERRUPTED
+    assert run.meta["interrupted"]
+    assert len(run.cases) == 2
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from tests.reporting import fakes
+variants, events = fakes.small_run()
+print("ready", flush=True)
+while True:
+    fakes.store(Path(sys.argv[1]), variants, events)
+"""
+
+
+def test_killed_at_any_moment_no_file_is_torn(tmp_path):
+    chance = random.Random(0)
+    outcomes = set()
+    for turn in range(8):
+        folder = tmp_path / str(turn % 2)
+        process = subprocess.Popen([sys.executable, "-c", KILLED, str(folder)], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        time.sleep(chance.uniform(0.01, 0.12))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        if (folder / "results.jsonl").exists():
+            for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines():
+                load_row(line)
+        if (folder / RUN).exists():
+            outcomes.add("whole")
+            assert len(list(read(folder).rows())) == 13
+    assert "whole" in outcomes
+    for folder in tmp_path.iterdir():
+        fakes.store(folder, *fakes.green_run())
+        assert read(folder).exit_code is Exit.OK
+        assert not list(folder.glob(".partial*"))
+
+
+def test_write_whole_leaves_the_old_file_when_the_disk_fails(tmp_path, monkeypatch):
+    path = tmp_path / "file.txt"
+    files.write_whole(path, "old")
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        files.write_whole(path, "new")
+    assert path.read_text() == "old"
+    assert [item.name for item in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_the_users_to_mend(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot create the folder"):
+        files.make_folder(tmp_path / "file" / "below")
+
+
+def test_memory_stays_flat(tmp_path):
+    """Rows and masks are on the disk, not in the writer."""
+    import tracemalloc
+
+    one = fakes.variant(backends=("numpy",))
+    rows = [dataclasses.replace(fakes.row(one, "numpy"), cause=f"cause {n}") for n in range(200)]
+    event = fakes.compared(one, "numpy", *rows, masks={"input": fakes.mask(0, (20, 30))})
+    with Writer(tmp_path, [one]) as writer:
+        writer.add(event)
+        tracemalloc.start()
+        for _ in range(50):
+            writer.add(event)
+        grown, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        writer.finish()
+    assert (tmp_path / "results.jsonl").stat().st_size > 2_000_000
+    assert grown < 200_000

@@ -52,7 +52,12 @@ def request(
 
 
 def result(
-    variant: Variant, backend: BackendRef, passes: tuple[Pass, ...], header: Mapping[str, Any], arrays: Arrays, recipe: bool
+    variant: Variant,
+    backend: BackendRef,
+    passes: tuple[Pass, ...],
+    header: Mapping[str, Any],
+    arrays: Arrays,
+    recipe: bool,
 ) -> JobResult:
     """Read an answer. The first pass that gave no result decides for the job: its verdict and words stand for all."""
     done: list[tuple[Pass, PassResult]] = []
@@ -89,4 +94,3 @@ def _pass_result(item: Mapping[str, Any], arrays: Arrays) -> PassResult:
         return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
 
     return PassResult(part("outputs/"), part("gradients/"), draws, seconds=float(item["seconds"]))
-

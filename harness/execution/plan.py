@@ -114,9 +114,7 @@ def make_tape(variant: Variant, seed: int) -> Arrays:
     return tape
 
 
-def jobs(
-    variants: Iterable[Variant], select: Callable[[BackendRef], bool] = lambda _: True
-) -> Iterator[PlannedJob]:
+def jobs(variants: Iterable[Variant], select: Callable[[BackendRef], bool] = lambda _: True) -> Iterator[PlannedJob]:
     """Plan every (variant, implementation). Tapes are made when a job is, so memory stays flat."""
     for variant in variants:
         passes = passes_of(variant)

@@ -20,33 +20,45 @@ from harness.execution.process import Worker, WorkerTimeout
 from harness.records import Arrays, JobResult, Verdict
 
 Result = TypeVar("Result")
+Context = TypeVar("Context")
 #: Jobs put in ahead of the slowest worker, for each worker: enough to keep all busy, few enough to keep memory flat.
 AHEAD = 32
 
 
 @dataclass
-class Task(Generic[Result]):
-    """A job on its way, and the arrays it needs, made in the worker's thread when its turn comes."""
+class Task(Generic[Result, Context]):
+    """A job on its way, and what its arrays are made from when its turn comes."""
 
     job: PlannedJob
-    arrays: Callable[[], tuple[Arrays, Arrays, Arrays]]
+    context: Context
     done: threading.Event
     result: Result | None = None
     failure: BaseException | None = None
 
 
-class Pool(Generic[Result]):
-    """Runs jobs on workers. Use as a context manager: leaving it ends every worker."""
+class Pool(Generic[Result, Context]):
+    """Runs jobs on workers. Use as a context manager: leaving it ends every worker.
 
-    def __init__(self, consume: Callable[[JobResult], Result], on_start: Callable[[PlannedJob], None] | None = None) -> None:
+    consume   what to do with a job's result, in its worker's thread.
+    arrays    a job's inputs, weights and cotangents, made from its context when its turn comes, so that memory stays flat.
+    on_start  told of each job when a worker takes it up.
+    """
+
+    def __init__(
+        self,
+        consume: Callable[[JobResult, Context], Result],
+        arrays: Callable[[Context], tuple[Arrays, Arrays, Arrays]],
+        on_start: Callable[[PlannedJob], None] | None = None,
+    ) -> None:
         self._consume = consume
+        self._arrays = arrays
         self._on_start = on_start
-        self._queues: dict[tuple[str, str], queue.Queue[Task[Result] | None]] = {}
+        self._queues: dict[tuple[str, str], queue.Queue[Task[Result, Context] | None]] = {}
         self._threads: list[threading.Thread] = []
         self._workers: dict[tuple[str, str], Worker] = {}
         self._stopping = threading.Event()
 
-    def __enter__(self) -> Pool[Result]:
+    def __enter__(self) -> Pool[Result, Context]:
         return self
 
     def __exit__(self, *_exc: object) -> None:
@@ -59,14 +71,12 @@ class Pool(Generic[Result]):
         for thread in self._threads:
             thread.join(timeout=10)
 
-    def run(
-        self, jobs: Iterable[tuple[PlannedJob, Callable[[], tuple[Arrays, Arrays, Arrays]]]]
-    ) -> Iterator[tuple[PlannedJob, Result]]:
+    def run(self, jobs: Iterable[tuple[PlannedJob, Context]]) -> Iterator[tuple[PlannedJob, Result]]:
         """Run all jobs; yields (job, result) in the order of the jobs. Re-raises what `consume` raised."""
-        waiting: list[Task[Result]] = []
+        waiting: list[Task[Result, Context]] = []
         ahead = AHEAD
-        for job, arrays in jobs:
-            task: Task[Result] = Task(job, arrays, threading.Event())
+        for job, context in jobs:
+            task: Task[Result, Context] = Task(job, context, threading.Event())
             self._put(task)
             waiting.append(task)
             ahead = AHEAD * max(1, len(self._queues))
@@ -75,7 +85,7 @@ class Pool(Generic[Result]):
         while waiting:
             yield self._finish(waiting.pop(0))
 
-    def _finish(self, task: Task[Result]) -> tuple[PlannedJob, Result]:
+    def _finish(self, task: Task[Result, Context]) -> tuple[PlannedJob, Result]:
         # A wait with a timeout lets Ctrl-C through on every platform.
         while not task.done.wait(timeout=0.5):
             pass
@@ -84,7 +94,7 @@ class Pool(Generic[Result]):
         assert task.result is not None
         return task.job, task.result
 
-    def _put(self, task: Task[Result]) -> None:
+    def _put(self, task: Task[Result, Context]) -> None:
         job = task.job
         if job.verdict is not None or job.backend.recorded is not None:
             # Nothing to run: the verdict is known, or the outputs stand in the case.
@@ -97,9 +107,9 @@ class Pool(Generic[Result]):
             thread.start()
         self._queues[job.worker].put(task)
 
-    def _complete(self, task: Task[Result], result: Callable[[], JobResult]) -> None:
+    def _complete(self, task: Task[Result, Context], result: Callable[[], JobResult]) -> None:
         try:
-            task.result = self._consume(result())
+            task.result = self._consume(result(), task.context)
         except BaseException as error:
             task.failure = error
         finally:
@@ -118,14 +128,14 @@ class Pool(Generic[Result]):
         if worker is not None:
             worker.stop()
 
-    def _run(self, key: tuple[str, str], task: Task[Result]) -> JobResult:
+    def _run(self, key: tuple[str, str], task: Task[Result, Context]) -> JobResult:
         job = task.job
         try:
             if key not in self._workers:
                 environment = environments.resolve(key[0])
                 assert environment is not None
                 self._workers[key] = Worker(environment, key[1])
-            inputs, weights, cotangents = task.arrays()
+            inputs, weights, cotangents = self._arrays(task.context)
             header, arrays = messages.request(job.variant, job.backend, job.passes, inputs, weights, cotangents)
             answer, found = self._workers[key].ask(header, arrays, job.variant.timeout)
         except WorkerError as error:

@@ -1,0 +1,1 @@
+"""The checks, one file a family (`mask.*`, `scale.*`, …), found without a central list."""

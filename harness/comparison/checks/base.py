@@ -1,0 +1,83 @@
+"""What a check is: a question that a plan asks of one implementation, answered by a finding.
+
+A check is a function of the evidence, registered under its name with a rule for when it applies. The plan asks every check
+whether it applies to a variant; one that was planned must answer, and answering about nothing is an error.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from harness.comparison.context import Context, Evidence
+from harness.records import Verdict
+
+Answer = Iterable["Finding"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A check's answer. `name` is the row's check (a family such as `value.*` answers once for each of its names)."""
+
+    name: str
+    verdict: Verdict
+    measured: float | None = None
+    limit: float | None = None
+    unit: str = ""
+    where: str = ""
+    cause: str = ""
+    note: str = ""
+    seed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A registered check.
+
+    plans    the names of the rows that this check owes for a variant; empty: it does not apply.
+    answer   computes them from the evidence.
+    """
+
+    name: str
+    plans: Callable[[Context], Iterable[str]]
+    answer: Callable[[Evidence], Answer]
+
+
+_CHECKS: dict[str, Check] = {}
+_LOADED = False
+
+
+def check(name: str, plans: Callable[[Context], Iterable[str]]) -> Callable[[Callable[[Evidence], Answer]], Check]:
+    """Register a check; two of one name are an error."""
+
+    def decorate(answer: Callable[[Evidence], Answer]) -> Check:
+        if name in _CHECKS:
+            raise ValueError(f"check {name!r} is defined twice")
+        _CHECKS[name] = Check(name, plans, answer)
+        return _CHECKS[name]
+
+    return decorate
+
+
+def checks() -> dict[str, Check]:
+    """All checks by name, in the order of their modules; imports every module of this package once."""
+    global _LOADED
+    if not _LOADED:
+        package = importlib.import_module("harness.comparison.checks")
+        for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
+            if module != "base" and not module.startswith("_"):
+                importlib.import_module(f"harness.comparison.checks.{module}")
+        _LOADED = True
+    return _CHECKS
+
+
+def planned(context: Context, allowed: Callable[[str], bool]) -> dict[str, Check]:
+    """The rows that are owed for a variant: row name -> the check that owes it."""
+    owed: dict[str, Check] = {}
+    for one in checks().values():
+        for name in one.plans(context):
+            if allowed(name):
+                owed[name] = one
+    return owed

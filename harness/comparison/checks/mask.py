@@ -1,0 +1,343 @@
+"""`mask.*`: what was drawn, taken from the tap. Never guessed from zeros: an input that is zero is not a dropped one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from harness.comparison.checks.base import Finding, check
+from harness.comparison.context import Context, Evidence
+from harness.execution.plan import OTHER, REPEAT, active
+from harness.layers.base import tape_keys
+from harness.records import Pass, PassResult, Site, Verdict
+from harness.tape import BERNOULLI, NORMAL, UNIFORM, Draw, decisions
+
+#: Luck may make a right system look wrong (or a wrong one right) with at most this probability, for each check.
+LUCK = 1e-9
+
+
+def active_sites(context: Context) -> list[Site]:
+    """The sites that draw in this variant's own mode."""
+    return [site for site in context.variant.sites if context.variant.mode == "train" and active(site)]
+
+
+def native(context: Context) -> bool:
+    """Whether the frameworks draw for themselves."""
+    return context.variant.draws == "native"
+
+
+def keys(context: Context) -> list[tuple[Site, str, str]]:
+    """(site, tape key, kind) of every draw that the active sites make."""
+    return [(site, key, kind) for site in active_sites(context) for key, kind in tape_keys(site)]
+
+
+def sizes(site: Site) -> int:
+    """How many independent values one mask of a site has."""
+    return int(np.prod(site.shape, dtype=np.int64))
+
+
+def luck(site: Site, kind: str) -> float:
+    """The probability that two independent masks of a site are the same."""
+    return 0.0 if kind == NORMAL else float((site.rate**2 + site.keep**2) ** sizes(site))
+
+
+def tells_apart(context: Context) -> bool:
+    """Whether two independent runs of this variant could be told apart: somewhere enough is drawn."""
+    found = keys(context)
+    return (
+        bool(found) and min(luck(site, kind) for site, _, kind in found) <= LUCK and any(sizes(s) for s, _, _ in found)
+    )
+
+
+@check("mask.sites", lambda context: ["mask.sites"] if active_sites(context) else [])
+def sites(evidence: Evidence) -> Iterator[Finding]:
+    """Every site that the case names draws, and nothing else does."""
+    wanted = {key for _, key, _ in keys(evidence.context)}
+    idle = {key for site in evidence.variant.sites if not active(site) for key, _ in tape_keys(site)}
+    for one, result in evidence.main:
+        found = set(result.draws) - idle
+        missing, extra = sorted(wanted - found), sorted(found - wanted)
+        if missing or extra:
+            parts = [f"draws nothing at {', '.join(missing)}"] if missing else []
+            parts += [f"draws at {', '.join(extra)}, where the case has no dropout"] if extra else []
+            cause = "; ".join(parts)
+            yield Finding("mask.sites", Verdict.FAIL, len(found), len(wanted), "sites", cause=cause, seed=str(one.seed))
+            return
+    yield Finding("mask.sites", Verdict.PASS, len(wanted), len(wanted), "sites", note=", ".join(sorted(wanted)))
+
+
+def measured_axes(site: Site, draw: Draw) -> tuple[set[str], set[str], set[str]]:
+    """The axes over which a drawn mask is shared, is not, and those of which nothing can be said.
+
+    An axis is shared where the framework drew one value for it (size 1 although the site's array is longer) or where all
+    values along it are equal and luck is no explanation.
+    """
+    from harness.comparison.statistics.sharing import shared_axes
+
+    values = draw.values
+    shared, distinct, unknown = set(), set(), set()
+    if draw.kind == NORMAL:
+        constant = {
+            axis
+            for axis in range(values.ndim)
+            if values.shape[axis] > 1 and bool((values == values.take([0], axis)).all())
+        }
+        undecidable: set[int] = set()
+    else:
+        result = shared_axes(decisions(draw, site.rate), site.rate, LUCK)
+        constant, undecidable = set(result.shared), set(result.undecidable)
+    for axis, name in enumerate(site.axes):
+        drawn, asked = values.shape[axis], site.shape[axis]
+        if drawn == 1:
+            # One value where the case's own mask has several is shared; where it has one as well, it is as the case says.
+            (shared if asked > 1 or name in site.shared else unknown).add(name)
+        elif axis in constant:
+            shared.add(name)
+        elif axis in undecidable:
+            unknown.add(name)
+        else:
+            distinct.add(name)
+    return shared, distinct, unknown
+
+
+@check("mask.shared", lambda context: ["mask.shared"] if sharing_matters(context) else [])
+def shared(evidence: Evidence) -> Iterator[Finding]:
+    """Each mask is shared over the axes that the case says, and over no others."""
+    differences, seen = [], []
+    decided = 0
+    for one, result in evidence.main[:1]:
+        for site, key, _ in keys(evidence.context):
+            if key not in result.draws:
+                differences.append(f"{key}: drew nothing")
+                continue
+            over, not_over, unknown = measured_axes(site, result.draws[key])
+            decided += len(over) + len(not_over)
+            seen.append(f"{key} over {', '.join(axis for axis in site.axes if axis in over) or 'nothing'}")
+            too_many, too_few = sorted(over - set(site.shared)), sorted(not_over & set(site.shared))
+            if too_many:
+                differences.append(f"{key}: one value over {', '.join(too_many)}, where the case has one for each")
+            if too_few:
+                differences.append(f"{key}: drawn anew over {', '.join(too_few)}, where the case shares one mask")
+        note = "shared: " + "; ".join(seen)
+        if not differences and not decided:
+            yield Finding("mask.shared", Verdict.ERROR, cause="too few elements to tell", note=note)
+            return
+        verdict = Verdict.FAIL if differences else Verdict.PASS
+        count = len(differences)
+        yield Finding(
+            "mask.shared", verdict, count, 0, "axes", cause="; ".join(differences), note=note, seed=str(one.seed)
+        )
+
+
+def sharing_matters(context: Context) -> bool:
+    """Whether any active site has an axis of which something can be said: a shared one, or one with enough elements."""
+    return any(
+        site.shared or (kind == NORMAL and sizes(site) > 1) or any(decidable(site, size) for size in site.shape)
+        for site, _, kind in keys(context)
+    )
+
+
+def decidable(site: Site, size: int) -> bool:
+    """Whether an unshared axis of that size would not look shared by luck."""
+    lines = sizes(site) // size if size else 0
+    return size > 1 and float((site.rate**size + site.keep**size) ** lines) <= LUCK
+
+
+def realised(site: Site, draw: Draw) -> float:
+    """The rate that a draw really realises: its dtype and rule quantise the case's rate."""
+    from harness.comparison.statistics.rates import realised_rate
+
+    if draw.kind == UNIFORM:
+        return float(realised_rate(site.rate, draw.values.dtype.name, draw.rule))
+    return float(1.0 - draw.params["keep"]) if "keep" in draw.params else site.rate
+
+
+def pooled(evidence: Evidence, key: str) -> list[tuple[Pass, PassResult, Draw]]:
+    """The independent draws of a site: every seed's, without the repeat."""
+    roles = (evidence.variant.mode, OTHER)
+    return [(one, result, result.draws[key]) for one, result in evidence.of(*roles) if key in result.draws]
+
+
+def bernoulli_keys(context: Context) -> list[tuple[Site, str]]:
+    """The sites that decide, with their tape keys."""
+    return [(site, key) for site, key, kind in keys(context) if kind == BERNOULLI and sizes(site)]
+
+
+@check("mask.rate", lambda context: ["mask.rate"] if native(context) and bernoulli_keys(context) else [])
+def rate(evidence: Evidence) -> Iterator[Finding]:
+    """The share dropped is what the rate gives: an exact binomial test, and the rate asked for at the border."""
+    from harness.comparison.statistics.rates import rate_test
+
+    found = []
+    for site, key in bernoulli_keys(evidence.context):
+        draws = pooled(evidence, key)
+        if not draws:
+            found.append(Finding("mask.rate", Verdict.FAIL, cause=f"{key}: drew nothing"))
+            continue
+        real = realised(site, draws[0][2])
+        kept = np.concatenate([decisions(draw, site.rate).reshape(-1) for _, _, draw in draws])
+        outcome = rate_test(kept, real)
+        note = f"{key}: p = {outcome.p_value:.2g} over {outcome.draws} draws"
+        # Half a unit of the coarsest border parameter (float32) is no other rate; a coarser draw is told in the note.
+        if draws[0][2].kind == BERNOULLI and abs(real - site.rate) > 2.0**-20:
+            cause = f"{key}: asks the generator for a drop rate of {real:.6g}, the case has {site.rate:.6g}"
+            found.append(Finding("mask.rate", Verdict.FAIL, real, site.rate, "drop rate asked", key, cause, note))
+            continue
+        if real != site.rate and draws[0][2].kind == UNIFORM:
+            note += f"; a {draws[0][2].values.dtype.name} draw realises {real:.6g} of {site.rate:.6g}"
+        bad = outcome.rejects(LUCK)
+        cause = f"{key}: drops {outcome.measured:.4g} of {outcome.draws}, p = {outcome.p_value:.1g}" if bad else ""
+        verdict = Verdict.FAIL if bad else Verdict.PASS
+        found.append(Finding("mask.rate", verdict, outcome.measured, real, "dropped share", key, cause, note))
+    yield worst(found)
+
+
+@check("mask.independence", lambda context: ["mask.independence"] if independent_plans(context) else [])
+def independence(evidence: Evidence) -> Iterator[Finding]:
+    """Neighbours along every axis, and masks of different seeds, are independent (Fisher's exact test)."""
+    from harness.comparison.statistics.dependence import neighbour_tests, pair_test
+    from harness.comparison.statistics.design import FamilyWise
+
+    outcomes = []
+    for site, key in bernoulli_keys(evidence.context):
+        masks = [decisions(draw, site.rate) for _, _, draw in pooled(evidence, key)]
+        for mask in masks:
+            outcomes += [(key, outcome) for outcome in neighbour_tests(mask, site.axes)]
+        outcomes += [
+            (key, pair_test(first, second, "seeds"))
+            for first, second in zip(masks, masks[1:], strict=False)
+            if first.shape == second.shape
+        ]
+    tested = [(key, outcome) for key, outcome in outcomes if outcome.draws]
+    if not tested:
+        yield Finding("mask.independence", Verdict.ERROR, cause="no pairs to compare")
+        return
+    level = FamilyWise(LUCK, len(tested)).level
+    key, outcome = min(tested, key=lambda item: item[1].p_value)
+    bad = outcome.rejects(level)
+    note = f"{key} {outcome.name}: p = {outcome.p_value:.2g}, worst of {len(tested)} tests"
+    cause = f"{key}: {outcome.name} are correlated ({outcome.measured:.2f}), p = {outcome.p_value:.1g}" if bad else ""
+    verdict = Verdict.FAIL if bad else Verdict.PASS
+    yield Finding("mask.independence", verdict, outcome.p_value, level, "p-value", key, cause, note)
+
+
+def independent_plans(context: Context) -> bool:
+    """Worth asking only where enough pairs exist for a dependence to be seen at all."""
+    return native(context) and any(sizes(site) >= 64 for site, _ in bernoulli_keys(context))
+
+
+@check("mask.same_seed", lambda context: ["mask.same_seed"] if native(context) and active_sites(context) else [])
+def same_seed(evidence: Evidence) -> Iterator[Finding]:
+    """The same seed gives the same draws, bit for bit."""
+    first, again = evidence.main[0], evidence.of(REPEAT)[0]
+    differing = [
+        key
+        for key in sorted(set(first[1].draws) | set(again[1].draws))
+        if key not in first[1].draws
+        or key not in again[1].draws
+        or not same(first[1].draws[key].values, again[1].draws[key].values)
+    ]
+    compared = len(set(first[1].draws) | set(again[1].draws))
+    if not compared:
+        yield Finding("mask.same_seed", Verdict.FAIL, cause="drew nothing")
+        return
+    verdict = Verdict.NONDETERMINISTIC if differing else Verdict.PASS
+    cause = f"another mask from the same seed at {', '.join(differing)}" if differing else ""
+    yield Finding("mask.same_seed", verdict, len(differing), 0, "sites", cause=cause, seed=str(first[0].seed))
+
+
+@check("mask.other_seed", lambda context: ["mask.other_seed"] if native(context) and tells_apart(context) else [])
+def other_seed(evidence: Evidence) -> Iterator[Finding]:
+    """Another seed gives other draws."""
+    runs = evidence.of(evidence.variant.mode, OTHER)
+    pairs = list(zip(runs, runs[1:], strict=False))
+    stuck = [
+        f"{one.seed} and {two.seed}"
+        for (one, first), (two, second) in pairs
+        if first.draws
+        and one.seed != two.seed
+        and all(
+            key in second.draws and same(draw.values, second.draws[key].values) for key, draw in first.draws.items()
+        )
+    ]
+    if not pairs or not any(result.draws for _, result in runs):
+        yield Finding("mask.other_seed", Verdict.FAIL, cause="drew nothing")
+        return
+    verdict = Verdict.FAIL if stuck else Verdict.PASS
+    cause = f"the same mask from seeds {'; '.join(stuck)}" if stuck else ""
+    yield Finding("mask.other_seed", verdict, len(stuck), 0, "seeds", cause=cause, note=f"{len(pairs)} pairs of seeds")
+
+
+@check("mask.replayed", lambda context: ["mask.replayed"] if not native(context) and active_sites(context) else [])
+def replayed(evidence: Evidence) -> Iterator[Finding]:
+    """What the implementation took is the tape's, element for element."""
+    wrong, count = [], 0
+    for one, result in evidence.main:
+        assert one.tape is not None
+        for site, key, kind in keys(evidence.context):
+            if key not in result.draws:
+                wrong.append(f"{key}: drew nothing")
+                continue
+            draw = result.draws[key]
+            count += draw.values.size
+            if kind == NORMAL:
+                taken, tape = evidence.drawn(one, result)[key], np.asarray(one.tape[key], dtype=np.float64)
+                # mean + stddev * z is rounded once in the draw's dtype, relative to the value it makes.
+                size = 1.0 + abs(draw.params.get("mean", 0.0)) / (draw.params.get("stddev", 1.0) or 1.0)
+                room = 4.0 * float(np.finfo(np.float32).eps if draw.values.dtype.itemsize >= 4 else 2.0**-7) * size
+                equal = bool(np.all(np.abs(taken - tape) <= room * np.maximum(1.0, np.abs(tape))))
+            else:
+                equal = bool(
+                    np.array_equal(np.broadcast_to(one.tape[key], draw.values.shape), decisions(draw, site.rate))
+                )
+            if not equal:
+                wrong.append(f"{key}: not the tape's values")
+    if not count and not wrong:
+        wrong.append("nothing was taken from the tape")
+    verdict = Verdict.FAIL if wrong else Verdict.PASS
+    yield Finding(
+        "mask.replayed", verdict, len(wrong), 0, "sites", cause="; ".join(wrong), note=f"{count} values taken"
+    )
+
+
+@check("mask.backward", lambda context: ["mask.backward"] if backward_plans(context) else [])
+def backward(evidence: Evidence) -> Iterator[Finding]:
+    """The backward pass uses the same mask: the input's gradient is zero exactly where an element was dropped."""
+    (site,) = active_sites(evidence.context)
+    cotangent = evidence.context.arrays()[2]["y"]
+    wrong, compared = 0, 0
+    for one, result in evidence.main:
+        gradient, drawn = result.gradients.get("x"), evidence.drawn(one, result).get(site.at)
+        if gradient is None or drawn is None:
+            yield Finding("mask.backward", Verdict.UNSUPPORTED, cause="gave no gradient of x or drew nothing")
+            return
+        kept = np.broadcast_to(drawn, gradient.shape)
+        told = np.asarray(cotangent, dtype=np.float64) != 0
+        compared += int(np.count_nonzero(told))
+        wrong += int(np.count_nonzero(((np.asarray(gradient, dtype=np.float64) != 0) != kept) & told))
+    if not compared:
+        yield Finding("mask.backward", Verdict.ERROR, cause="every cotangent is zero: nothing was compared")
+        return
+    verdict = Verdict.FAIL if wrong else Verdict.PASS
+    cause = f"{wrong} of {compared} elements have a gradient that their mask does not allow" if wrong else ""
+    yield Finding("mask.backward", verdict, wrong, 0, "elements", cause=cause)
+
+
+def backward_plans(context: Context) -> bool:
+    """Elementwise layers with Bernoulli masks; through a recurrence a gradient says nothing of one mask's zeros."""
+    found = active_sites(context)
+    return (
+        context.variant.gradients and len(found) == 1 and found[0].noise == "bernoulli" and not context.variant.weights
+    )
+
+
+def same(first: np.ndarray, second: np.ndarray) -> bool:
+    """Bit for bit the same: a NaN equals the same NaN, and -0.0 is not 0.0."""
+    return first.shape == second.shape and first.dtype == second.dtype and first.tobytes() == second.tobytes()
+
+
+def worst(findings: Iterable[Finding]) -> Finding:
+    """The first finding that is not a pass, else the first."""
+    found = list(findings)
+    return next((one for one in found if one.verdict is not Verdict.PASS), found[0])

@@ -1,0 +1,132 @@
+"""`noise.*`: the noise that a layer really applied, read off its output: its family, mean and spread, and whom it touches.
+
+Document 002's question. Multiplicative Gaussian noise is y / x ~ N(1, rate / (1 - rate)), additive noise y - x ~ N(0, stddev**2)
+(keras.io/api/layers/regularization_layers); masked additive noise touches the dropped elements only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.comparison.checks.base import Finding, check
+from harness.comparison.checks.mask import LUCK, active_sites
+from harness.comparison.context import Context, Evidence
+from harness.execution.plan import OTHER
+from harness.records import Site, Verdict
+from harness.rounding import unit_roundoff
+
+FAMILIES = ("gaussian", "additive", "masked_additive")
+
+
+def noisy_site(context: Context) -> Site | None:
+    """The one site with normal noise, or None."""
+    found = active_sites(context)
+    return found[0] if len(found) == 1 and found[0].noise in FAMILIES else None
+
+
+def spread(site: Site) -> float:
+    """The standard deviation that the noise should have."""
+    return float(np.sqrt(site.rate / site.keep)) if site.noise == "gaussian" else site.stddev
+
+
+def applied(evidence: Evidence, site: Site) -> tuple[np.ndarray, float]:
+    """The standardised noise of all independent passes, flat float64, and how far rounding may have moved its mean.
+
+    Values drawn once for several elements (shared axes) are taken once. Elements whose input is zero say nothing of
+    multiplicative noise and are left out.
+    """
+    x = np.asarray(evidence.context.arrays()[0]["x"], dtype=np.float64)
+    sigma = spread(site)
+    u = unit_roundoff(evidence.variant.dtype)
+    found, room = [], 0.0
+    for one, result in evidence.of(evidence.variant.mode, OTHER):
+        y = np.asarray(result.outputs["y"], dtype=np.float64)
+        touched = np.ones(y.shape, dtype=bool)
+        if site.noise == "masked_additive":
+            touched = ~np.broadcast_to(evidence.drawn(one, result)[site.at], y.shape)
+        if site.noise == "gaussian":
+            noise = np.divide(y, x, out=np.full(y.shape, np.nan), where=x != 0.0) - 1.0
+            room = max(room, 2.0 * u * (1.0 + sigma) / sigma)
+        else:
+            noise = y - x
+            room = max(room, 2.0 * u * float(np.max(np.abs(y), initial=0.0)) / sigma)
+        noise = np.where(touched, noise / sigma, np.nan)
+        for axis, (full, own) in enumerate(zip(y.shape, site.shape, strict=True)):
+            if own == 1 and full > 1:
+                noise = np.nanmean(noise, axis=axis, keepdims=True)
+        found.append(noise[np.isfinite(noise)])
+    return np.concatenate(found), room
+
+
+@check("noise", lambda context: ["noise.family", "noise.mean", "noise.spread"] if noisy_site(context) else [])
+def noise(evidence: Evidence) -> Iterator[Finding]:
+    """Normal, with the mean and the standard deviation that the layer's formula gives."""
+    from harness.comparison.statistics.normal import distribution_test, mean_test, spread_test
+
+    site = noisy_site(evidence.context)
+    assert site is not None
+    values, room = applied(evidence, site)
+    tests = {"noise.family": distribution_test, "noise.mean": mean_test, "noise.spread": spread_test}
+    for name, test in tests.items():
+        if not values.size:
+            yield Finding(name, Verdict.ERROR, cause="no element shows the noise: nothing was compared")
+            continue
+        outcome = test(values, room)
+        bad = outcome.rejects(LUCK)
+        note = f"p = {outcome.p_value:.2g} over {outcome.draws} elements"
+        what = {"noise.family": "is not normal", "noise.mean": "has another mean", "noise.spread": "has another spread"}
+        cause = f"the noise over its standard deviation {what[name]}: {outcome.measured:.4g}, p = {outcome.p_value:.1g}"
+        verdict = Verdict.FAIL if bad else Verdict.PASS
+        unit = "distance" if name == "noise.family" else "stddev"
+        yield Finding(name, verdict, outcome.measured, outcome.expected, unit, cause=cause if bad else "", note=note)
+
+
+@check("noise.elements", lambda context: ["noise.elements"] if noisy_site(context) else [])
+def elements(evidence: Evidence) -> Iterator[Finding]:
+    """Whom the noise touches: Gaussian noise every element, masked noise the dropped ones and no kept one."""
+    site = noisy_site(evidence.context)
+    assert site is not None
+    x = evidence.context.arrays()[0]["x"]
+    wrong = compared = 0
+    for one, result in evidence.main:
+        y = result.outputs["y"]
+        if y.shape != x.shape:
+            yield Finding("noise.elements", Verdict.FAIL, cause=f"output {y.shape}, input {x.shape}")
+            return
+        drawn = evidence.drawn(one, result)
+        if site.noise == "masked_additive":
+            kept = np.broadcast_to(drawn[site.at], y.shape)
+            wrong += int(np.count_nonzero((y != x) & kept))
+            compared += int(np.count_nonzero(kept))
+        else:
+            # A draw so near to no change that rounding hides it changes nothing; a large share of such elements is a mask.
+            informative = np.asarray(x, dtype=np.float64) != 0 if site.noise == "gaussian" else np.ones(x.shape, bool)
+            compared += int(np.count_nonzero(informative))
+            wrong += int(np.count_nonzero((y == x) & informative))
+    if not compared:
+        yield Finding("noise.elements", Verdict.ERROR, cause="no element can tell: nothing was compared")
+        return
+    share = wrong / compared
+    if site.noise == "masked_additive":
+        cause = f"{wrong} of {compared} kept elements are not bit-equal to the input" if wrong else ""
+        yield Finding(
+            "noise.elements", Verdict.FAIL if wrong else Verdict.PASS, wrong, 0, "elements", cause=cause,
+            note=f"{compared} kept elements",
+        )  # fmt: skip
+        return
+    # |noise| below half an ULP of the result: probability at most 2 u max|y| / stddev times the density's 0.4.
+    limit = untouched_limit(evidence, site)
+    cause = f"{share:.1%} of the elements are untouched" if share > limit else ""
+    verdict = Verdict.FAIL if cause else Verdict.PASS
+    yield Finding("noise.elements", verdict, share, limit, "untouched share", cause=cause, note=f"{compared} elements")
+
+
+def untouched_limit(evidence: Evidence, site: Site) -> float:
+    """The share of elements that rounding may leave as they were: the chance of noise below one ULP, plus ten elements' luck."""
+    u = unit_roundoff(evidence.variant.dtype)
+    x = np.asarray(evidence.context.arrays()[0]["x"], dtype=np.float64)
+    reach = 2.0 * u * (1.0 if site.noise == "gaussian" else float(np.max(np.abs(x), initial=0.0))) / spread(site)
+    count = x.size * len(evidence.main)
+    return min(0.5, 0.8 * reach + 10.0 * np.sqrt(max(reach, 1e-12) / count) + (1.0 / count if count < 20 else 0.0))

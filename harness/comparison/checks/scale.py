@@ -1,0 +1,99 @@
+"""`scale.*`: survivors over inputs, and which rounding rule made them.
+
+For dropout layers the input is the case's x. For a recurrent layer whose only dropout is on its output, the input is what the
+same layer emits in evaluation: document 000's question, whether the surviving outputs are the plain ones over keep_prob.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.comparison.checks.base import Finding, check
+from harness.comparison.checks.mask import active_sites
+from harness.comparison.context import Context, Evidence
+from harness.execution.plan import EVAL
+from harness.records import Site, Verdict
+
+#: ULPs between a survivor and the nearest right rule; the rules themselves differ by one or two.
+ULPS = 2
+#: A recurrent layer's evaluation may take another code path than its training, which rounds otherwise (numerics.md).
+ULPS_RECURRENT = 64
+
+
+def scaled_site(context: Context) -> Site | None:
+    """The one site whose survivors can be read off the output, or None."""
+    found = active_sites(context)
+    if len(found) != 1 or found[0].noise != "bernoulli" or found[0].scale != "inverted":
+        return None
+    site = found[0]
+    if context.variant.layer == "dropout" or (site.at == "output" and "y" in context.output_shapes):
+        return site
+    return None
+
+
+@check("scale", lambda context: ["scale.survivors", "scale.rounding"] if scaled_site(context) else [])
+def scale(evidence: Evidence) -> Iterator[Finding]:
+    """Survivors are inputs over the keep probability; the dropped are zero; a known rounding rule explains the bits."""
+    from harness.comparison.scaling import scaling
+
+    site = scaled_site(evidence.context)
+    assert site is not None
+    elementwise = site.at == "input"
+    before, after, stray = [], [], 0
+    for one, result in evidence.main:
+        y = result.outputs["y"]
+        x = evidence.context.arrays()[0]["x"] if elementwise else evidence.of(EVAL)[0][1].outputs["y"]
+        drawn = evidence.drawn(one, result).get(site.at)
+        if drawn is None or x.shape != y.shape:
+            cause = "drew nothing" if drawn is None else f"output {y.shape}, input {x.shape}"
+            yield from (Finding(name, Verdict.FAIL, cause=cause) for name in ("scale.survivors", "scale.rounding"))
+            return
+        kept = np.broadcast_to(drawn, y.shape)
+        stray += int(np.count_nonzero(np.asarray(y[~kept], dtype=np.float64)))
+        before.append(x[kept])
+        after.append(y[kept])
+    found = scaling(np.concatenate(before), np.concatenate(after), site.keep, evidence.variant.dtype)
+    if not found.informative:
+        cause = "no survivor has an input other than zero: nothing was compared"
+        yield from (Finding(name, Verdict.ERROR, cause=cause) for name in ("scale.survivors", "scale.rounding"))
+        return
+    note = f"{found.informative} survivors, ratio {found.ratio_min:.9g} to {found.ratio_max:.9g}"
+    allowed = ULPS if elementwise else ULPS_RECURRENT
+    right = found.nearest in RIGHT and found.nearest_ulp <= allowed
+    cause = ""
+    if not right:
+        cause = f"survivors are {found.ratio:.6g} times their inputs, 1 / keep is {1 / site.keep:.6g}"
+        cause += f"; nearest rule: {found.nearest} ({found.nearest_ulp} ULPs)"
+    if stray:
+        cause = "; ".join(part for part in (cause, f"{stray} dropped elements are not zero") if part)
+    verdict = Verdict.FAIL if cause else Verdict.PASS
+    yield Finding("scale.survivors", verdict, found.ratio, 1 / site.keep, "ratio", cause=cause, note=note)
+    yield _rounding(found.rules, found.nearest, found.nearest_ulp, found.flushed, exact=elementwise)
+
+
+#: The rules of harness.comparison.scaling that mean inverted scaling.
+RIGHT = frozenset(
+    {
+        "x / d(keep)",
+        "x * d(1 / keep)",
+        "x * d(1 / f32(keep))",
+        "x * f32(1 / f32(keep))",
+        "x * d(1 / d(keep))",
+        "x / d(f32(keep))",
+        "d(f32(x) / f32(keep))",
+        "d(f32(x) * f32(1 / keep))",
+    }
+)
+
+
+def _rounding(rules: tuple[str, ...], nearest: str, ulps: int, flushed: int, *, exact: bool) -> Finding:
+    fitting = [rule for rule in rules if rule in RIGHT]
+    note = "fits: " + ", ".join(fitting) if fitting else f"nearest: {nearest}, {ulps} ULPs apart"
+    if flushed:
+        note += f"; {flushed} subnormals flushed to zero"
+    if fitting or (not exact and nearest in RIGHT and ulps <= ULPS_RECURRENT):
+        return Finding("scale.rounding", Verdict.PASS, ulps, 0 if exact else ULPS_RECURRENT, "ULP", note=note)
+    cause = f"no known rounding rule of x / keep gives these bits; nearest: {nearest}, {ulps} ULPs apart"
+    return Finding("scale.rounding", Verdict.FAIL, ulps, 0, "ULP", cause=cause, note=note)

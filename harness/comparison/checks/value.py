@@ -1,0 +1,98 @@
+"""`value.*` and `gradient.*`: outputs and gradients against the float64 reference on the implementation's own draws.
+
+A native layer that differs from the reference on its own draws differs in meaning or in rounding, never by luck; the limit
+is the case's own sensitivity to rounding (docs/tolerance.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.comparison.checks.base import Finding, check
+from harness.comparison.context import GRADIENT, Context, Evidence, flat_result, flatten
+from harness.comparison.kernel import Comparison, compare_arrays
+from harness.comparison.tolerance import Bound
+from harness.records import Pass, Verdict
+
+
+def names(context: Context) -> list[str]:
+    """`value.<output>` for every output and `gradient.<name>` for every input and weight."""
+    variant = context.variant
+    owed = [f"value.{name}" for name in context.output_shapes]
+    if variant.gradients:
+        owed += [GRADIENT + name for name in (*variant.inputs, *variant.weights)]
+    return owed
+
+
+def limit_of(context: Context, name: str, mode: str) -> tuple[float, Bound, bool]:
+    """The limit of one output, where it comes from, and whether the case overrides it."""
+    bound = context.bounds(mode)[name]
+    row = name if name.startswith(GRADIENT) else f"value.{name}"
+    for key in (row, row.split(".")[0]):
+        if key in context.variant.tolerance:
+            return float(context.variant.tolerance[key]), bound, True
+    return bound.limit, bound, False
+
+
+@check("value", names)
+def value(evidence: Evidence) -> Iterable[Finding]:
+    """The worst deviation over all passes, for each output and gradient."""
+    for row in names(evidence.context):
+        name = row if row.startswith(GRADIENT) else row.removeprefix("value.")
+        findings = []
+        for one, result in evidence.main:
+            actual = flat_result(result).get(name)
+            if actual is None:
+                what = "gradient" if name.startswith(GRADIENT) else "output"
+                findings.append(
+                    Finding(row, Verdict.UNSUPPORTED, cause=f"gave no {what} of that name", seed=str(one.seed))
+                )
+                continue
+            expected = flatten(evidence.reference(one, result))[name]
+            limit, bound, own = limit_of(evidence.context, name, one.mode)
+            comparison = compare_arrays(actual, expected, limit, dtype=evidence.variant.dtype, with_digest=False)
+            findings.append(_finding(row, one, comparison, limit, bound, own))
+        yield max(findings, key=_severity)
+
+
+def _finding(row: str, one: Pass, comparison: Comparison, limit: float, bound: Bound, own: bool) -> Finding:
+    note = (
+        "limit set by the case"
+        if own
+        else f"{comparison.max_abs / bound.sensitivity:.2g} S"
+        if bound.sensitivity
+        else ""
+    )
+    if comparison.problem is not None:
+        return Finding(row, Verdict.FAIL, cause=comparison.problem, seed=str(one.seed))
+    if comparison.compared == 0:
+        return Finding(row, Verdict.ERROR, cause="the output has no elements: nothing was compared", seed=str(one.seed))
+    # NaN never enters max_abs, so a mismatch without a deviation is one of finiteness.
+    at = comparison.max_abs_at if comparison.max_abs > limit else comparison.first_mismatch or comparison.max_abs_at
+    where = str(list(at)) if at is not None else ""
+    common = {"measured": comparison.max_abs, "limit": limit, "unit": "absolute", "where": where, "seed": str(one.seed)}
+    if bound.ill_conditioned and not own:
+        cause = f"rounding alone may move it by {bound.sensitivity:.1e}, of at most {bound.magnitude:.1e}"
+        return Finding(row, Verdict.ILL_CONDITIONED, cause=cause, note=note, **common)  # type: ignore[arg-type]
+    if comparison.agrees:
+        return Finding(row, Verdict.PASS, note=note, **common)  # type: ignore[arg-type]
+    return Finding(row, Verdict.FAIL, cause=_cause(comparison), note=note, **common)  # type: ignore[arg-type]
+
+
+def _cause(comparison: Comparison) -> str:
+    parts = [f"{comparison.mismatches} of {comparison.compared} elements differ"]
+    if comparison.nan_disagreements:
+        parts.append(f"{comparison.nan_disagreements} NaN on one side only")
+    if comparison.inf_disagreements:
+        parts.append(f"{comparison.inf_disagreements} infinite on one side only")
+    if comparison.zero_disagreements:
+        parts.append(f"{comparison.zero_disagreements} zero on one side only")
+    return ", ".join(parts)
+
+
+def _severity(finding: Finding) -> tuple[int, float]:
+    order = (Verdict.PASS, Verdict.UNSUPPORTED, Verdict.ILL_CONDITIONED, Verdict.ERROR, Verdict.FAIL)
+    ratio = (
+        finding.measured / finding.limit if finding.measured is not None and finding.limit else finding.measured or 0.0
+    )
+    return order.index(finding.verdict), ratio

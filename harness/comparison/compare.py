@@ -1,0 +1,182 @@
+"""From what a job gave to its rows: every planned check answers, known differences are applied, nothing passes on nothing."""
+
+from __future__ import annotations
+
+import datetime
+import fnmatch
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.comparison import recorded
+from harness.comparison.checks.base import Finding, planned
+from harness.comparison.checks.mask import active_sites
+from harness.comparison.context import Context, Evidence
+from harness.layers.base import tape_keys
+from harness.records import AVAILABLE, Expectation, JobResult, Row, Variant, Verdict
+
+#: The row of a job that gave nothing: it could not be run to its end.
+RAN = "run.completes"
+#: Verdicts that an expectation may turn into `known`.
+DIFFERENCES = (Verdict.FAIL, Verdict.NONDETERMINISTIC, Verdict.UNSUPPORTED, Verdict.CRASH, Verdict.ILL_CONDITIONED)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The rows of one (variant, implementation), and the masks that a report shows.
+
+    masks   by tape key: bool decisions, or float32 standard normals, of the first seed.
+    detail  a traceback or a worker's last words, for a job that gave nothing.
+    """
+
+    rows: tuple[Row, ...]
+    masks: dict[str, np.ndarray] = field(default_factory=dict)
+    detail: str = ""
+
+
+def compare(result: JobResult, context: Context, today: datetime.date) -> Compared:
+    """Compare one job's result with the reference.
+
+    A check that raises is an `error` row that says so: a bug of ours must not look like a difference, nor stop the run.
+    """
+    variant = result.variant
+    row = row_maker(result, variant)
+    if result.backend.recorded is not None:
+        findings: Iterable[Finding] = recorded.findings(context, result.backend)
+        return Compared(expected(map(row, findings), variant, today))
+    owed = planned(context, chosen(variant))
+    if result.verdict is not None:
+        name = "mask.sites" if result.verdict is Verdict.FAIL else RAN
+        if result.message.startswith("not installed") or result.message.startswith("environment "):
+            name = AVAILABLE
+        finding = Finding(
+            name, result.verdict, cause=result.message, seed=str(result.failed.seed) if result.failed else ""
+        )
+        return Compared(expected([row(finding)], variant, today), detail=result.detail)
+    if not owed:
+        finding = Finding("checks.planned", Verdict.ERROR, cause="no check applies to this case: nothing was compared")
+        return Compared((row(finding),))
+    evidence = Evidence(context, result.passes)
+    rows = [row(finding) for finding in answers(evidence, owed)]
+    return Compared(expected(rows, variant, today), masks(evidence))
+
+
+def chosen(variant: Variant) -> Callable[[str], bool]:
+    """Whether a case wants a check: its `checks` patterns, or all."""
+    patterns = variant.checks
+    return lambda name: not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def answers(evidence: Evidence, owed: dict[str, object]) -> list[Finding]:
+    """Every owed row exactly once, in the plan's order."""
+    found: dict[str, Finding] = {}
+    for one in dict.fromkeys(owed.values()):
+        mine = [name for name, owner in owed.items() if owner is one]
+        try:
+            for finding in one.answer(evidence):  # type: ignore[attr-defined]
+                if finding.name in mine:
+                    found[finding.name] = finding
+        except KeyError as error:
+            # The reference asks for a draw that was never made; mask.sites names the site.
+            for name in mine:
+                found.setdefault(name, Finding(name, Verdict.FAIL, cause=f"no draw to compare with: {error.args[0]}"))
+        except Exception as error:
+            for name in mine:
+                cause = f"the check failed: {type(error).__name__}: {error}"
+                found.setdefault(name, Finding(name, Verdict.ERROR, cause=cause))
+        for name in mine:
+            found.setdefault(name, Finding(name, Verdict.ERROR, cause="planned, but it gave no answer"))
+    return [found[name] for name in owed]
+
+
+def masks(evidence: Evidence) -> dict[str, np.ndarray]:
+    """The first seed's masks, as a report shows them."""
+    if not evidence.main:
+        return {}
+    one, result = evidence.main[0]
+    drawn = evidence.drawn(one, result)
+    shown = {}
+    for site in active_sites(evidence.context):
+        for key, kind in tape_keys(site):
+            if key in drawn:
+                shown[key] = drawn[key] if kind == "bernoulli" else drawn[key].astype(np.float32)
+    return shown
+
+
+def row_maker(result: JobResult, variant: Variant) -> Callable[[Finding], Row]:
+    """A function that makes rows of findings, with all that they have in common."""
+    backend = result.backend
+    package = (backend.implementation or backend.backend).split(".")[0]
+    versions = result.versions
+    known = {name: versions[name] for name in dict.fromkeys((package, backend.backend)) if name in versions}
+    version = " ".join(f"{name} {number}" for name, number in known.items())
+
+    def make(finding: Finding) -> Row:
+        return Row(
+            case=variant.id,
+            seed=finding.seed or ",".join(map(str, variant.seeds)),
+            layer=variant.layer,
+            backend=backend.backend,
+            implementation=backend.implementation or backend.target or backend.backend,
+            environment=backend.environment,
+            version=version,
+            device=result.device,
+            dtype=variant.dtype,
+            check=finding.name,
+            verdict=finding.verdict,
+            measured=None if finding.measured is None else float(finding.measured),
+            limit=None if finding.limit is None else float(finding.limit),
+            unit=finding.unit,
+            where=finding.where,
+            cause=finding.cause,
+            seconds=result.seconds,
+            variant=variant.variant,
+            name=backend.label + (" [recipe]" if result.recipe else ""),
+            place=str(backend.place or variant.place or ""),
+            note=finding.note,
+        )
+
+    return make
+
+
+def expected(rows: Iterable[Row], variant: Variant, today: datetime.date) -> tuple[Row, ...]:
+    """Apply the case's known differences: a difference becomes `known`, a pass where one is expected `unexpected_pass`.
+
+    An expectation that has expired no longer excuses anything, and says so.
+    """
+    found = []
+    for row in rows:
+        match = next((one for one in variant.expect if matches(one, row, variant)), None)
+        found.append(row if match is None else judged(row, match, today))
+    return tuple(found)
+
+
+def matches(expectation: Expectation, row: Row, variant: Variant) -> bool:
+    """Whether an expectation speaks of a row: by its backend's label, its check and its matrix values."""
+    label = row.name.removesuffix(" [recipe]")
+    return (
+        (expectation.backend == label or fnmatch.fnmatchcase(label, expectation.backend))
+        and fnmatch.fnmatchcase(row.check, expectation.check)
+        and all(variant.variant.get(key) == value for key, value in getattr(expectation, "variant", {}).items())
+    )
+
+
+def judged(row: Row, expectation: Expectation, today: datetime.date) -> Row:
+    """One row in the light of the expectation that speaks of it."""
+    import dataclasses
+
+    place = str(expectation.place or row.place)
+    if expectation.until is not None and expectation.until < today:
+        cause = (
+            f"{row.cause or 'expected to differ'} (known until {expectation.until}: look again; {expectation.reason})"
+        )
+        verdict = row.verdict if row.verdict in DIFFERENCES else Verdict.UNEXPECTED_PASS
+        return dataclasses.replace(row, verdict=verdict, cause=cause, place=place)
+    if row.verdict in DIFFERENCES:
+        note = "; ".join(part for part in (row.cause, row.note) if part)
+        return dataclasses.replace(row, verdict=Verdict.KNOWN, cause=expectation.reason, note=note, place=place)
+    if row.verdict is Verdict.PASS:
+        cause = f"expected to differ ({expectation.reason}), but it passes"
+        return dataclasses.replace(row, verdict=Verdict.UNEXPECTED_PASS, cause=cause, place=place)
+    return row

@@ -1,0 +1,156 @@
+"""What all backends of one variant are compared with: the same input bytes, and the float64 reference on their own draws."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+
+from harness.cases import materialise
+from harness.comparison.tolerance import Bound, sensitivity
+from harness.execution.plan import make_tape
+from harness.layers.base import Evaluation, LayerKind, kinds, tape_keys
+from harness.records import Arrays, Draws, Pass, PassResult, Variant
+from harness.rounding import Rounding
+from harness.tape import NORMAL, decisions, standard_normal
+
+#: Arrays of up to this many bytes are kept while a variant's backends run; larger ones are made anew for each.
+KEEP = 1 << 20
+GRADIENT = "gradient."
+
+
+class Context:
+    """One variant's inputs, weights, cotangents and reference. Shared by the worker threads; made when first needed."""
+
+    def __init__(self, variant: Variant) -> None:
+        self.variant = variant
+        self.kind: LayerKind = kinds()[variant.layer]
+        self._lock = threading.Lock()
+        self._kept: tuple[Arrays, Arrays, Arrays] | None = None
+        self._bounds: dict[str, dict[str, Bound]] = {}
+
+    @cached_property
+    def output_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Canonical shapes of the outputs by name."""
+        return self.kind.output_shapes(self.variant.config, self.variant.input_shapes())
+
+    def arrays(self) -> tuple[Arrays, Arrays, Arrays]:
+        """Inputs, weights and cotangents in the variant's dtype: the same bytes at every call."""
+        with self._lock:
+            if self._kept is not None:
+                return self._kept
+            inputs, weights = materialise(self.variant)
+            like = next(iter(inputs.values())).dtype
+            cotangents = {
+                # One stream an output, so that the gradient of `h` does not depend on whether `y` is returned.
+                name: np.random.Generator(np.random.PCG64([zlib.crc32(name.encode()), 7]))
+                .standard_normal(shape)
+                .astype(like)
+                for name, shape in self.output_shapes.items()
+                if self.variant.gradients
+            }
+            found = (inputs, weights, cotangents)
+            if sum(array.nbytes for group in found for array in group.values()) <= KEEP:
+                self._kept = found
+            return found
+
+    def reference(
+        self, draws: Mapping[str, np.ndarray], *, train: bool, gradients: bool, rounding: Rounding | None = None
+    ) -> Evaluation:
+        """The float64 reference on given canonical draws (decisions and standard normals by tape key)."""
+        inputs, weights, cotangents = self.arrays()
+        return self.kind.evaluate(
+            self.variant.config,
+            wide(inputs),
+            wide(weights),
+            self.variant.sites,
+            draws,
+            train=train,
+            cotangents=wide(cotangents) if gradients else None,
+            rounding=rounding,
+        )
+
+    def bounds(self, mode: str) -> dict[str, Bound]:
+        """How far each output and gradient may lie from the reference, from the case's own sensitivity.
+
+        Measured once a mode, on a tape made from the case's first seed, so that a limit depends on no backend.
+        """
+        with self._lock:
+            known = self._bounds.get(mode)
+        if known is not None:
+            return known
+        train = mode == "train"
+        tape = make_tape(self.variant, self.variant.seeds[0]) if train else {}
+
+        def evaluate(rounding: Rounding | None) -> Arrays:
+            found = self.reference(tape, train=train, gradients=self.variant.gradients, rounding=rounding)
+            return flatten(found)
+
+        measured = sensitivity(evaluate, self.variant.dtype).bounds
+        with self._lock:
+            self._bounds[mode] = measured
+        return measured
+
+    def draws(self, result: Draws) -> dict[str, np.ndarray]:
+        """What the reference needs of a run's draws. A site that draws nothing at rate 0 or 1 gets what it means."""
+        found: dict[str, np.ndarray] = {}
+        for site in self.variant.sites:
+            for key, kind in tape_keys(site):
+                if key in result:
+                    draw = result[key]
+                    found[key] = standard_normal(draw) if draw.kind == NORMAL else decisions(draw, site.rate)
+                elif kind == "bernoulli" and site.rate in (0.0, 1.0):
+                    found[key] = np.full(site.shape, site.rate == 0.0)
+                elif kind == "normal" and (site.stddev == 0.0 or site.rate in (0.0, 1.0)):
+                    found[key] = np.zeros(site.shape)
+        return found
+
+
+def wide(arrays: Arrays) -> Arrays:
+    """The same arrays in float64."""
+    return {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
+
+
+def flatten(found: Evaluation) -> Arrays:
+    """Outputs and gradients in one dict; gradients under `gradient.<name>`."""
+    return {**found.outputs, **{GRADIENT + name: array for name, array in found.gradients.items()}}
+
+
+def flat_result(result: PassResult) -> Arrays:
+    """A pass's outputs and gradients under the same names as `flatten`."""
+    return {**result.outputs, **{GRADIENT + name: array for name, array in result.gradients.items()}}
+
+
+class Evidence:
+    """What one implementation gave, and what it is compared with; what every check is handed."""
+
+    def __init__(self, context: Context, passes: tuple[tuple[Pass, PassResult], ...]) -> None:
+        self.context = context
+        self.variant = context.variant
+        self.passes = passes
+        self._references: dict[int, Evaluation] = {}
+
+    def of(self, *roles: str) -> list[tuple[Pass, PassResult]]:
+        """The passes with one of these roles, in order."""
+        return [(one, result) for one, result in self.passes if one.role in roles]
+
+    @property
+    def main(self) -> list[tuple[Pass, PassResult]]:
+        """The passes of the case's own mode, one for each seed."""
+        return self.of(self.variant.mode)
+
+    def reference(self, one: Pass, result: PassResult) -> Evaluation:
+        """The reference on what this pass drew. Raises KeyError where a site drew nothing: mask.sites says so."""
+        key = id(result)
+        if key not in self._references:
+            train = one.mode == "train"
+            draws = self.context.draws(result.draws) if train else {}
+            self._references[key] = self.context.reference(draws, train=train, gradients=one.gradients)
+        return self._references[key]
+
+    def drawn(self, one: Pass, result: PassResult) -> dict[str, np.ndarray]:
+        """Canonical draws of a pass by tape key."""
+        return self.context.draws(result.draws) if one.mode == "train" else {}

@@ -1,0 +1,83 @@
+"""Outputs printed in a document, standing as a backend.
+
+They come without draws, weights or gradients, so what can be asked of them is little, and every question says what it rests on:
+shapes, survivors' scale within the printed digits, and how h and c belong to the sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.comparison.checks.base import Finding
+from harness.comparison.checks.mask import active_sites
+from harness.comparison.checks.state import last_step_of, last_step_plans
+from harness.comparison.context import Context
+from harness.comparison.tolerance import printed_limit
+from harness.records import Arrays, BackendRef, Verdict
+
+#: Significant digits of a float32 printed so that it can be read back; used where the case does not say.
+DIGITS = 9
+
+
+def findings(context: Context, backend: BackendRef) -> list[Finding]:
+    """Every check that a recorded result can answer."""
+    assert backend.recorded is not None
+    outputs: Arrays = {name: np.asarray(values, dtype=np.float64) for name, values in backend.recorded.items()}
+    found = list(shapes(context, outputs))
+    sites = active_sites(context)
+    if context.variant.layer == "dropout" and len(sites) == 1 and "y" in outputs:
+        found.append(survivors(context, outputs["y"], backend.digits or DIGITS))
+    if last_step_plans(context):
+        found.append(last_step_of(outputs, ""))
+    return found
+
+
+def shapes(context: Context, outputs: Arrays) -> Iterator[Finding]:
+    """`value.shape`: the printed arrays have the shapes that the case's configuration gives."""
+    wanted = context.output_shapes
+    wrong = [
+        f"{name} has shape {array.shape}, the case gives {wanted[name]}"
+        if name in wanted
+        else f"the case has no output {name}"
+        for name, array in outputs.items()
+        if array.shape != wanted.get(name)
+    ]
+    verdict = Verdict.FAIL if wrong else Verdict.PASS
+    note = ", ".join(f"{name} {array.shape}" for name, array in outputs.items())
+    if not outputs:
+        yield Finding("value.shape", Verdict.ERROR, cause="no arrays were recorded")
+        return
+    yield Finding("value.shape", verdict, len(wrong), 0, "arrays", cause="; ".join(wrong), note=note)
+
+
+def survivors(context: Context, y: np.ndarray, digits: int) -> Finding:
+    """`scale.survivors`: every printed value that is not zero is its input over the keep probability, within its last digit.
+
+    Both numbers are printed, so both may be off by half a unit of their last digit, and y was rounded to float32 besides.
+    Which elements were dropped can only be read off the zeros here, so an input that is zero is refused.
+    """
+    (site,) = active_sites(context)
+    x = np.asarray(context.arrays()[0]["x"], dtype=np.float64)
+    if x.shape != y.shape:
+        return Finding("scale.survivors", Verdict.FAIL, cause=f"output {y.shape}, input {x.shape}")
+    if bool((x == 0.0).any()):
+        cause = "an input is zero: the zeros of a printed output cannot tell what was dropped"
+        return Finding("scale.survivors", Verdict.ERROR, cause=cause)
+    kept = y != 0.0
+    if not kept.any():
+        return Finding("scale.survivors", Verdict.ERROR, cause="nothing survived: nothing was compared")
+    room = printed_limit(y, digits) + printed_limit(x, digits) / site.keep + np.abs(y) * 2.0**-24
+    error = np.abs(y - x / site.keep)
+    ratio = (error / room)[kept]
+    at = tuple(int(index) for index in np.argwhere(kept)[int(ratio.argmax())])
+    bad = int(np.count_nonzero(ratio > 1.0))
+    cause = (
+        f"{bad} of {int(kept.sum())} survivors are not x / {site.keep:g} within {digits} printed digits" if bad else ""
+    )
+    note = f"{int(kept.sum())} survivors of {y.size}, read off the zeros; {digits} printed digits"
+    verdict = Verdict.FAIL if bad else Verdict.PASS
+    return Finding(
+        "scale.survivors", verdict, float(error[at]), float(room[at]), "absolute", str(list(at)), cause=cause, note=note
+    )

@@ -1,0 +1,43 @@
+"""A run: plan, execution and comparison joined. What comes out is a stream of compared jobs, for a report to store."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Iterator
+
+from harness.comparison.compare import Compared, compare
+from harness.comparison.context import Context
+from harness.execution.plan import PlannedJob, expand, passes_of, planned
+from harness.execution.pool import Pool
+from harness.records import BackendRef, JobResult, Variant
+
+
+def run(
+    variants: Iterable[Variant],
+    *,
+    select: Callable[[BackendRef], bool] = lambda _: True,
+    on_start: Callable[[PlannedJob], None] | None = None,
+    today: datetime.date | None = None,
+) -> Iterator[tuple[PlannedJob, Compared]]:
+    """Run every (variant, implementation) and compare it; yields in plan order, however the workers finish.
+
+    select    which backends to run; the others are left out of the plan.
+    on_start  called in a worker's thread when it takes up a job, for a progress bar.
+    today     the day on which known differences are judged; default: this one.
+
+    Closing the iterator, or an exception in its consumer, ends all workers.
+    """
+    day = today or datetime.date.today()
+
+    def tasks() -> Iterator[tuple[PlannedJob, Context]]:
+        for variant in variants:
+            context = Context(variant)
+            passes = passes_of(variant)
+            for ref in expand(variant, select):
+                yield planned(variant, ref, passes), context
+
+    def consume(result: JobResult, context: Context) -> Compared:
+        return compare(result, context, day)
+
+    with Pool(consume, lambda context: context.arrays(), on_start) as pool:
+        yield from pool.run(tasks())

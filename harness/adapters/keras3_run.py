@@ -1,0 +1,263 @@
+"""Running a Keras network on whichever backend the process has: forward, gradients and draws, by canonical names.
+
+Seeds: every layer with randomness gets `seed=job.seed`, as a user would write it; `keras.utils.set_random_seed` is not
+called. On TensorFlow `tf.random.set_seed(job.seed)` is called too, for what draws statefully.
+
+Import policy: Keras and the frameworks are imported inside functions only.
+"""
+
+import contextlib
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from harness.adapters import tensorflow_arrays
+from harness.adapters.base import Adapter, Job, Outcome, Tap, Unsupported, implementation
+from harness.adapters.keras3_jax_tap import RULE, KerasJaxTap, Seen, Trace
+from harness.adapters.keras3_load import BACKENDS, load
+from harness.adapters.tensorflow_tap import TensorFlowTap
+from harness.tape import Draw
+
+Tensors = Dict[str, Any]
+
+
+class Network(NamedTuple):
+    """Keras layers that are built, and how to call them.
+
+    variables  the keras Variable of each canonical weight, in the canonical layout.
+    layers     every layer, for their seeds and other state.
+    forward    canonical inputs to canonical outputs, as tensors of the backend.
+    """
+
+    variables: Dict[str, Any]
+    layers: Sequence[Any]
+    forward: Callable[[Tensors], Tensors]
+
+
+class KerasAdapter(Adapter):
+    """One Keras 3 API on TensorFlow, torch or JAX. Subclasses write `slots` and `network`.
+
+    Options: `tf_function` (TensorFlow) traces the call; `jit` (JAX, the default) compiles it.
+    """
+
+    options = {"tf_function": False, "jit": True}  # type: Dict[str, Any]
+
+    def __init__(self) -> None:
+        self._tap = None  # type: Optional[Tap]
+        self._compiled = {}  # type: Dict[str, _Compiled]
+
+    def check(self, job: Job) -> None:
+        super(KerasAdapter, self).check(job)
+        for name, backend in (("tf_function", "tensorflow"), ("jit", "jax")):
+            if name in job.options and job.backend != backend:
+                raise Unsupported("option %r is for Keras on %s, not on %s" % (name, backend, job.backend))
+        for site in job.sites:
+            if site.scale == "none" and site.noise in ("bernoulli", "alpha"):
+                raise Unsupported("Keras scales survivors by 1 / (1 - rate); it has no dropout without a scale")
+
+    def network(self, keras: Any, job: Job) -> Network:
+        """Build the layers for this job; weights are assigned afterwards."""
+        raise NotImplementedError
+
+    def tap(self, replay: Optional[Sequence[Draw]]) -> Tap:
+        load(_worker_backend())
+        backend = _worker_backend()
+        if backend == "tensorflow":
+            self._tap = TensorFlowTap(replay)
+        elif backend == "jax":
+            self._tap = KerasJaxTap(replay)
+        else:
+            from harness.adapters.torch_tap import TorchTap
+
+            self._tap = TorchTap(replay, rule=RULE)
+        return self._tap
+
+    def run(self, job: Job) -> Any:
+        """As Adapter.run, with Keras loaded on the job's backend first."""
+        self.check(job)
+        load(job.backend)
+        return super(KerasAdapter, self).run(job)
+
+    def call(self, job: Job) -> Outcome:
+        keras = load(job.backend)
+        if job.backend == "tensorflow":
+            return run_tensorflow(self.prepared(keras, job), job, bool(self.option(job, "tf_function")))
+        if job.backend == "torch":
+            return run_torch(self.prepared(keras, job), job)
+        return self._run_jax(keras, job)
+
+    def prepared(self, keras: Any, job: Job) -> Network:
+        """The network with the job's weights."""
+        network = self.network(keras, job)
+        assign(network, job)
+        return network
+
+    def _run_jax(self, keras: Any, job: Job) -> Outcome:
+        assert isinstance(self._tap, KerasJaxTap)
+        with _precision(job.dtype):
+            key = _signature(job)
+            if key not in self._compiled:
+                self._compiled[key] = _Compiled(self.prepared(keras, job), job, bool(self.option(job, "jit")))
+            return self._compiled[key](job, self._tap)
+
+
+def _worker_backend() -> str:
+    """The backend that Keras runs on in this process, or will."""
+    import os
+
+    return os.environ.get("KERAS_BACKEND", "tensorflow")
+
+
+def keras_implementation(name: str, layer: str) -> Callable[[Any], Any]:
+    """Register an adapter of Keras 3 on each of its backends; each needs that backend's package."""
+
+    def decorate(cls: Any) -> Any:
+        for backend in BACKENDS:
+            implementation(name, [backend], layer, needs=["keras", backend])(cls)
+        return cls
+
+    return decorate
+
+
+def assign(network: Network, job: Job) -> None:
+    """Give the network's variables the job's weights."""
+    for name, variable in network.variables.items():
+        variable.assign(_native(job.backend, job.weights[name]))
+
+
+def _native(backend: str, array: np.ndarray) -> Any:
+    """An array as a tensor of the backend, of the same dtype."""
+    if backend == "torch":
+        from harness.adapters.torch_arrays import from_numpy
+
+        return from_numpy(array)
+    if backend == "jax":
+        import jax.numpy as jnp
+
+        return jnp.asarray(array)
+    import tensorflow as tf
+
+    return tf.constant(array, dtype=array.dtype.name)
+
+
+def run_tensorflow(network: Network, job: Job, tf_function: bool) -> Outcome:
+    """Run on TensorFlow: eagerly, or traced once as a `tf.function`."""
+    import tensorflow as tf
+
+    tf.random.set_seed(job.seed)
+    variables = {name: getattr(variable, "_value", variable) for name, variable in network.variables.items()}
+
+    def step(inputs: Tensors, cotangents: Tensors) -> Any:
+        return tensorflow_arrays.differentiate(network.forward, inputs, variables, cotangents)
+
+    run = tf.function(step) if tf_function else step
+    outputs, gradients = run(tensorflow_arrays.tensors(job.inputs), tensorflow_arrays.tensors(job.cotangents))
+    return Outcome(tensorflow_arrays.to_numpy(outputs), tensorflow_arrays.to_numpy(gradients))
+
+
+def run_torch(network: Network, job: Job) -> Outcome:
+    """Run on torch with autograd."""
+    import torch
+
+    from harness.adapters.torch_arrays import from_numpy
+    from harness.adapters.torch_base import owned, same, vector_jacobian
+
+    wanted = bool(job.cotangents)
+    inputs = {name: from_numpy(array).requires_grad_(wanted) for name, array in job.inputs.items()}
+    torch.manual_seed(job.seed)
+    with torch.set_grad_enabled(wanted):
+        outputs = network.forward(inputs)
+    gradients = {}  # type: Dict[str, np.ndarray]
+    if wanted:
+        leaves = {name: (tensor, same) for name, tensor in inputs.items()}
+        leaves.update({name: (variable.value, same) for name, variable in network.variables.items()})
+        gradients = vector_jacobian(outputs, job.cotangents, leaves)
+    return Outcome({name: owned(tensor) for name, tensor in outputs.items()}, gradients)
+
+
+@contextlib.contextmanager
+def _precision(dtype: str) -> Iterator[None]:
+    """JAX computes in float64 only where it has been told so."""
+    import jax
+
+    if dtype != "float64":
+        yield
+        return
+    enable = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
+    with enable(True):
+        yield
+
+
+def _signature(job: Job) -> str:
+    """What a compiled function depends on: everything but the seed and the arrays' values."""
+    parts = [job.config, sorted(job.options.items()), job.sites, job.mode, job.dtype, job.tape is not None]
+    for arrays in (job.inputs, job.weights, job.cotangents):
+        parts.append([(name, array.shape) for name, array in arrays.items()])
+    return repr(parts)
+
+
+class _Compiled(object):
+    """A network as one pure JAX function of its variables, inputs, cotangents and replayed draws; compiled once."""
+
+    def __init__(self, network: Network, job: Job, jit: bool) -> None:
+        import jax
+
+        self._network = network
+        self._seen = []  # type: List[Seen]
+        self._kinds = []  # type: List[str]
+        self._seeds = [variable for layer in network.layers for variable in layer.non_trainable_variables]
+        function = jax.jit(self._function) if jit else self._function
+        self._run = function
+
+    def __call__(self, job: Job, tap: KerasJaxTap) -> Outcome:
+        assign(self._network, job)
+        weights = {name: variable.value for name, variable in self._network.variables.items()}
+        seeds = [np.asarray(_reseeded(variable, job.seed)) for variable in self._seeds]
+        inputs = {name: _native("jax", array) for name, array in job.inputs.items()}
+        cotangents = {name: _native("jax", array) for name, array in job.cotangents.items()}
+        replay = None  # type: Optional[List[np.ndarray]]
+        if tap.replay is not None:
+            self._kinds = [draw.kind for draw in tap.replay]
+            replay = [np.asarray(draw.values) for draw in tap.replay]
+        outputs, gradients, values = self._run(weights, inputs, cotangents, seeds, replay)
+        tap.put(self._seen, values)
+        return Outcome(_arrays(outputs), _arrays(gradients))
+
+    def _function(self, weights: Tensors, inputs: Tensors, cotangents: Tensors, seeds: Any, replay: Any) -> Any:
+        """Pure: everything that changes comes in and goes out."""
+        import jax
+        import jax.numpy as jnp
+        import keras
+
+        def forward(weights: Tensors, inputs: Tensors) -> Tuple[Tensors, List[Any]]:
+            mapping = [(variable, weights[name]) for name, variable in self._network.variables.items()]
+            mapping += list(zip(self._seeds, seeds))
+            taped = None if replay is None else list(zip(self._kinds, replay))
+            with keras.StatelessScope(state_mapping=mapping), Trace(taped) as trace:
+                outputs = self._network.forward(inputs)
+            self._seen = trace.seen
+            return outputs, trace.values
+
+        if not cotangents:
+            outputs, values = forward(weights, inputs)
+            return outputs, {}, values
+        outputs, pull, values = jax.vjp(forward, weights, inputs, has_aux=True)
+        full = {name: cotangents.get(name, jnp.zeros_like(array)) for name, array in outputs.items()}
+        of_weights, of_inputs = pull(full)
+        gradients = dict(of_inputs)
+        gradients.update(of_weights)
+        return outputs, gradients, values
+
+
+def _reseeded(variable: Any, seed: int) -> np.ndarray:
+    """The state of a fresh SeedGenerator(seed), for a layer that was built with another seed."""
+    value = np.asarray(variable.value)
+    if variable.path.split("/")[-1] != "seed_generator_state":
+        return value
+    return np.asarray([seed, 0]).astype(value.dtype)
+
+
+def _arrays(named: Tensors) -> Dict[str, np.ndarray]:
+    return {name: np.asarray(array) for name, array in named.items()}
+
+

@@ -1,0 +1,277 @@
+"""The tap for TensorFlow: its generated random ops, replaced as module attributes for the time of a run.
+
+`tf.nn.dropout`, Keras and tf_keras all draw through `tensorflow.python.ops.gen_random_ops` and its stateless and stateful
+neighbours, and look the functions up at call time (https://www.tensorflow.org/api_docs/python/tf/random). The native op
+always runs, so kernels, counters and seeds move on as they would; a recording passes its value through unchanged, a replay
+passes the tape's value instead. In a graph the passing through is a `numpy_function` (TensorFlow 1: `py_func`) right behind
+the native op, which knows its place in program order and, inside a loop, its step.
+
+A random op that has no meaning here raises TapeMismatch: nothing is drawn unseen.
+
+Import policy: TensorFlow is imported inside functions only.
+"""
+
+import importlib
+import inspect
+import itertools
+import re
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+
+import numpy as np
+
+from harness.adapters.base import Tap
+from harness.tape import BERNOULLI, NORMAL, UNIFORM, Draw, TapeMismatch
+
+#: A draw's place in program order: (node,), or (loop, step, node) inside a loop.
+Key = Tuple[int, ...]
+
+MODULES = (
+    "tensorflow.python.ops.gen_random_ops",
+    "tensorflow.python.ops.gen_stateless_random_ops",
+    "tensorflow.python.ops.gen_stateless_random_ops_v2",
+    "tensorflow.python.ops.gen_stateful_random_ops",
+)
+
+#: What an op's values are; every other random op is refused. Leading underscores are TensorFlow 1.3's hidden names.
+KINDS = {
+    "random_uniform": UNIFORM,
+    "random_standard_normal": NORMAL,
+    "stateless_random_uniform": UNIFORM,
+    "stateless_random_normal": NORMAL,
+    "stateless_random_uniform_v2": UNIFORM,
+    "stateless_random_normal_v2": NORMAL,
+    "stateful_uniform": UNIFORM,
+    "stateful_standard_normal": NORMAL,
+    "stateful_standard_normal_v2": NORMAL,
+}
+
+#: Ops that only derive keys and counters: nothing is drawn there.
+DERIVING = (
+    "stateless_random_get_alg",
+    "stateless_random_get_key_counter",
+    "stateless_random_get_key_counter_alg",
+    "rng_read_and_skip",
+    "rng_skip",
+    "random_gamma_grad",
+)
+
+_RANDOM = re.compile(r"random|stateless|stateful|multinomial|truncated_normal|non_deterministic|rng_")
+_CLOCK = itertools.count()
+_ACTIVE = []  # type: List[TensorFlowTap]
+_MISSING = object()
+
+
+def extreme(keep: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return uniforms in [0, 1) that decide as `keep` says, whatever the rate in (0, 1): the largest below 1, or 0."""
+    one = np.ones((), dtype)
+    below_one = np.nextafter(one, np.zeros((), dtype)) if dtype.kind == "f" and dtype.itemsize > 1 else one
+    if dtype.name == "bfloat16":
+        below_one = np.asarray(1.0 - 2.0**-8).astype(dtype)
+    return np.where(keep, below_one, np.zeros((), dtype)).astype(dtype)
+
+
+class TensorFlowTap(Tap):
+    """Records uniforms with the rule "u >= rate" (TensorFlow 1's dropout: "floor(keep + u)") and standard normals."""
+
+    def __init__(self, replay: Optional[Sequence[Draw]] = None, rule: str = "u >= rate") -> None:
+        super(TensorFlowTap, self).__init__(replay)
+        self.rule = rule
+        self.program = Program()
+        self._tape = None if replay is None else list(replay)
+        self._records = []  # type: List[Tuple[Key, Draw]]
+        self._taken = set()  # type: Set[int]
+        self._seen = set()  # type: Set[Key]
+        self._visits = {}  # type: Dict[int, int]
+        self._patched = []  # type: List[Tuple[Any, str, Any]]
+        self._error = None  # type: Optional[TapeMismatch]
+
+    def __enter__(self) -> "TensorFlowTap":
+        _ACTIVE.append(self)
+        for module, name, original in _border():
+            self._patched.append((module, name, original))
+            setattr(module, name, _hook(name, original))
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        for module, name, original in reversed(self._patched):
+            setattr(module, name, original)
+        del self._patched[:]
+        _ACTIVE.remove(self)
+        self._records.sort(key=lambda record: record[0])
+        self.draws = [draw for _, draw in self._records]
+        if self._tape is not None:
+            self.replay = [draw for index, draw in enumerate(self._tape) if index not in self._taken]
+        if self._error is not None:
+            # TensorFlow wraps what a numpy_function raises in an error of its own.
+            raise self._error
+
+    def exchange(self, kind: str, key: Key, values: np.ndarray) -> np.ndarray:
+        """Take what the framework drew at `key`; return what it shall use. Runs at execution time."""
+        try:
+            used = values if self._tape is None else self._from_tape(kind, key, values)
+        except TapeMismatch as error:
+            self._error = self._error or error
+            raise
+        if key in self._seen:
+            self._error = TapeMismatch("one node of a graph drew twice under one tap")
+            raise self._error
+        self._seen.add(key)
+        self._records.append((key, Draw(kind, np.array(used), self.rule if kind == UNIFORM else "")))
+        return used
+
+    def visit(self, node: int) -> int:
+        """How often this node of a TensorFlow 1 loop has run: its step, when iterations run one after another."""
+        count = self._visits.get(node, 0)
+        self._visits[node] = count + 1
+        return count
+
+    def _from_tape(self, kind: str, key: Key, values: np.ndarray) -> np.ndarray:
+        assert self._tape is not None
+        wanted = BERNOULLI if kind == UNIFORM else NORMAL
+        index = self.program.position(key, len(self._tape))
+        if not 0 <= index < len(self._tape):
+            raise TapeMismatch("the tape has ended, but %s%s is drawn" % (wanted, values.shape))
+        draw = self._tape[index]
+        if draw.kind != wanted or tuple(draw.values.shape) != tuple(values.shape):
+            raise TapeMismatch(
+                "drew %s%s where the tape has %s%s" % (wanted, values.shape, draw.kind, tuple(draw.values.shape))
+            )
+        self._taken.add(index)
+        if kind == NORMAL:
+            return np.asarray(draw.values).astype(values.dtype)
+        return extreme(np.asarray(draw.values, dtype=bool), values.dtype)
+
+
+class Program(object):
+    """The random nodes in program order, which gives every draw its index on a tape before anything has run."""
+
+    def __init__(self) -> None:
+        self._plain = []  # type: List[int]
+        self._loops = {}  # type: Dict[int, List[int]]
+        self._trips = {}  # type: Dict[int, Optional[int]]
+
+    def add(self, node: int, loop: Optional[int] = None, trips: Optional[int] = None) -> None:
+        """Note a node; `loop` is the number of the loop around it, `trips` how often that loop runs, where known."""
+        if loop is None:
+            self._plain.append(node)
+        else:
+            self._loops.setdefault(loop, []).append(node)
+            self._trips[loop] = trips
+
+    def position(self, key: Key, total: int) -> int:
+        """The index of a draw on a tape of `total` draws. Raises TapeMismatch where it cannot be known."""
+        index = sum(1 for node in self._plain if node < key[0])
+        for loop, nodes in self._loops.items():
+            if loop < key[0]:
+                index += self._trip_count(loop, total) * len(nodes)
+        if len(key) == 1:
+            return index
+        nodes = self._loops[key[0]]
+        return index + key[1] * len(nodes) + nodes.index(key[2])
+
+    def _trip_count(self, loop: int, total: int) -> int:
+        trips = self._trips[loop]
+        if trips is not None:
+            return trips
+        if len(self._loops) > 1:
+            raise TapeMismatch("several loops of unknown length draw: their places on the tape are not known")
+        return (total - len(self._plain)) // len(self._loops[loop])
+
+
+def _border() -> List[Tuple[Any, str, Callable[..., Any]]]:
+    """Every random op's (module, name, function), in whichever modules this version of TensorFlow has."""
+    found = []
+    for path in MODULES:
+        try:
+            module = importlib.import_module(path)
+        except ImportError:
+            continue
+        for name in sorted(vars(module)):
+            function = getattr(module, name)
+            if not inspect.isfunction(function) or name.endswith("_eager_fallback") or name.startswith("__"):
+                continue
+            if _RANDOM.search(name) and name.lstrip("_") not in DERIVING and "dispatcher" not in name:
+                found.append((module, name, function))
+    return found
+
+
+def _hook(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    """The function that stands at the border instead of `original`."""
+    kind = KINDS.get(name.lstrip("_"))
+
+    def border(*args: Any, **kwargs: Any) -> Any:
+        if kind is None:
+            raise TapeMismatch("TensorFlow's random op %r is drawn from, and no dropout is known to use it" % name)
+        native = original(*args, **kwargs)
+        tap = _ACTIVE[-1]
+        node = next(_CLOCK)
+        if _is_eager(native):
+            values = native.numpy()
+            tap.program.add(node)
+            used = tap.exchange(kind, (node,), values)
+            return native if used is values else _constant(used, native.dtype)
+        return _pass_through(tap, kind, node, native)
+
+    return border
+
+
+def _is_eager(tensor: Any) -> bool:
+    """Whether a tensor has its value already."""
+    return type(tensor).__name__ == "EagerTensor"
+
+
+def _constant(values: np.ndarray, dtype: Any) -> Any:
+    from tensorflow.python.framework import ops
+
+    return ops.convert_to_tensor(values, dtype=dtype)
+
+
+def _pass_through(tap: TensorFlowTap, kind: str, node: int, native: Any) -> Any:
+    """Put a host function behind a graph's random op, which gives the active tap the value and its step."""
+    from tensorflow.python.framework import ops
+    from tensorflow.python.ops import script_ops
+
+    loop, counter, trips = _enclosing_loop(ops.get_default_graph())
+    tap.program.add(node, loop, trips)
+
+    def run(values: np.ndarray, step: Any = None) -> np.ndarray:
+        if not _ACTIVE:
+            return values
+        if loop is None:
+            key = (node,)  # type: Key
+        else:
+            key = (loop, _ACTIVE[-1].visit(node) if step is None else int(step), node)
+        return _ACTIVE[-1].exchange(kind, key, np.asarray(values))
+
+    call = getattr(script_ops, "numpy_function", None) or script_ops.py_func
+    used = call(run, [native] if counter is None else [native, counter], native.dtype)
+    used.set_shape(native.get_shape())
+    return used
+
+
+def _enclosing_loop(graph: Any) -> Tuple[Optional[int], Any, Optional[int]]:
+    """Return (number, step tensor, trip count) of the loop around the place that is being traced, or Nones.
+
+    A loop of TensorFlow 2 is a FuncGraph whose first input counts the steps and whose second bounds them
+    (`while_v2`); a loop of TensorFlow 1 is a context that counts nothing.
+    """
+    inner = graph
+    while inner is not None:
+        if type(inner).__name__ == "WhileBodyFuncGraph":
+            return _number(inner), inner.inputs[0], getattr(inner, "_parity_trips", None)
+        inner = getattr(inner, "outer_graph", None)
+    context = graph._get_control_flow_context() if hasattr(graph, "_get_control_flow_context") else None
+    while context is not None:
+        if type(context).__name__ == "WhileContext":
+            return _number(context), None, None
+        context = context.outer_context
+    return None, None, None
+
+
+def _number(loop: Any) -> int:
+    """The loop's place in program order: when its first random op was met."""
+    number = getattr(loop, "_parity_number", None)
+    if number is None:
+        number = next(_CLOCK)
+        loop._parity_number = number
+    return int(number)

@@ -1,8 +1,8 @@
 """`torch.nn.Dropout`, its functional and fused forms, the spatial and the alpha variants.
 
 https://docs.pytorch.org/docs/stable/nn.html#dropout-layers . Spatial layers read channels first, (N, C, ...), and drop
-whole channels; the canonical array has features last, so a spatial layer sees its transpose. (Dropout1d on a batch-major
-(B, T, D) array as it is would drop time steps.)
+whole channels; the canonical array has features last, so a spatial layer sees its transpose. (Dropout1d on a
+batch-major (B, T, D) array as it is would drop time steps.)
 """
 
 from typing import Any, Dict, List, Sequence, Tuple

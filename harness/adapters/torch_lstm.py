@@ -4,6 +4,8 @@ from typing import Any, Dict, List, Type
 
 from harness.adapters.base import Job, implementation
 from harness.adapters.torch_base import Leaf, TorchAdapter
+from harness.adapters.torch_locked import LockedStack
+from harness.adapters.torch_loops import CellStack, FormulaStack
 from harness.adapters.torch_sequence import NativeStack, Stack
 from harness.tape import Slot
 
@@ -52,3 +54,29 @@ class LSTM(Sequence):
     options = {"batch_first": False}
     sites = NativeStack.sites
     stack_class = NativeStack
+
+
+@implementation("torch.nn.LSTMCell", ["torch"], "lstm", needs=["torch"], recipe=True)
+class LSTMCell(Sequence):
+    """A native cell in a loop of ours, with masks on what enters and leaves each step."""
+
+    sites = CellStack.sites
+    noises = ("bernoulli", "gaussian")
+    stack_class = CellStack
+
+
+@implementation("recipe.lstm_loop", ["torch"], "lstm", needs=["torch"], recipe=True)
+class Formula(Sequence):
+    """The equations written out, with a mask for each gate where the case asks for it."""
+
+    sites = FormulaStack.sites
+    noises = ("bernoulli", "gaussian")
+    stack_class = FormulaStack
+
+
+@implementation("recipe.LockedDropout", ["torch"], "lstm", needs=["torch"], recipe=True)
+class Locked(Sequence):
+    """One nn.LSTM a layer with LockedDropout before, between and after them, as in AWD-LSTM."""
+
+    sites = LockedStack.sites
+    stack_class = LockedStack

@@ -1,10 +1,11 @@
 """Stacks of LSTM layers in torch, as the `lstm` and `encoder_decoder` adapters drive them.
 
-A stack translates weights, says which draws it makes, and runs one sequence. Canonical arrays are batch-major (B, T, D),
-gates i, f, g, o as torch's own; torch keeps kernels as (4H, I), the transpose, and two biases of which the canonical one
-is b_ih, with b_hh = 0. (Training both would move the sum twice as fast: the gradient reported is that of b_ih.)
+A stack translates weights, says which draws it makes, and runs one sequence. Canonical arrays are batch-major, (B, T, D),
+gates i, f, g, o as in torch; torch keeps kernels as (4H, I), the transpose, and two biases: the canonical one is b_ih,
+with b_hh = 0. (Training both would move the sum twice as fast: the gradient reported is that of b_ih.)
 """
 
+import copy
 from typing import Any, Dict, List, Tuple
 
 from harness.adapters.base import Job, SiteSpec
@@ -25,6 +26,8 @@ class Stack(object):
     def __init__(self, job: Job, sequence: str, prefix: str = "", options: Any = None) -> None:
         self.job = job
         self.prefix = prefix
+        # Tied halves share one set of weights, named as those of one LSTM.
+        self.weight_prefix = "" if job.config.get("tied") else prefix
         self.options = dict(options or {})
         self.layers = int(job.config.get("layers", 1))
         self.units = int(job.config["units"])
@@ -32,7 +35,7 @@ class Stack(object):
 
     def weight(self, layer: int, name: str) -> str:
         """The canonical name of a weight: `kernel`, or `layer1.kernel` in a stack."""
-        return self.prefix + ("layer%d." % layer if self.layers > 1 else "") + name
+        return self.weight_prefix + ("layer%d." % layer if self.layers > 1 else "") + name
 
     def at(self, site: str) -> str:
         """A site's name in the job."""
@@ -53,6 +56,10 @@ class Stack(object):
     def build(self, weights: Dict[str, Any]) -> Any:
         """Make the modules and load the weights."""
         raise NotImplementedError
+
+    def share(self, built: Any, other: "Stack") -> Any:
+        """The same modules and parameters for another stack of the job, which may have other dropout rates."""
+        return built
 
     def leaves(self, built: Any) -> Dict[str, Leaf]:
         """The native parameter of every canonical weight."""
@@ -139,6 +146,18 @@ class NativeStack(Stack):
         )
         for layer in range(self.layers):
             load(lstm, (layer, "_l%d" % layer), self, weights)
+        return self._with_dropout(lstm)
+
+    def share(self, built: Any, other: Stack) -> Any:
+        assert isinstance(other, NativeStack)
+        # A shallow copy holds the same parameters; only the rate between its layers is its own.
+        lstm = copy.copy(built[1])
+        lstm.dropout = rate_of(self.job, other.at("between_layers"))
+        return other._with_dropout(lstm)
+
+    def _with_dropout(self, lstm: Any) -> Any:
+        """The LSTM between a Dropout for its input and one for its output."""
+        torch = torch_module()
         before = torch.nn.Dropout(rate_of(self.job, self.at("input")))
         after = torch.nn.Dropout(rate_of(self.job, self.at("output")))
         return torch.nn.ModuleList([before, lstm, after]).train(self.job.train)

@@ -263,6 +263,11 @@ def _mode_class() -> Any:
             self.tap = tap
             self.passing: Any = set()
 
+        @classmethod
+        def ignore_compile_internals(cls) -> bool:
+            """Without this, torch.compile falls back to eager calls, silently, wherever a mode is active."""
+            return True
+
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = kwargs or {}
             if func in self.passing or self.tap.aside:

@@ -1,0 +1,90 @@
+"""Philox4x32-10, a counter-based generator.
+
+Source: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011,
+section 3.4. A 128-bit counter and a 64-bit key give one block of four 32-bit words; block i of a stream is the one at
+counter + i, so any part of a stream can be had without what comes before.
+
+Imported by workers: Python 3.6 syntax, NumPy alone.
+"""
+
+from typing import Tuple
+
+import numpy as np
+
+_M = np.array([[0xD2511F53], [0xCD9E8D57]], dtype=np.uint64)
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_LOW = np.uint64(0xFFFFFFFF)
+_HALF = np.uint64(32)
+
+#: Blocks worked on at a time: six uint64 lanes of this many stay in a second-level cache.
+CHUNK = 16384
+
+
+def rounds(even, odd, key):
+    # type: (np.ndarray, np.ndarray, Tuple[int, int]) -> None
+    """Replace counters by their blocks, in place.
+
+    even  (2, n) uint64: words 0 and 2 of the counters, each below 2**32.
+    odd   (2, n) uint64: words 1 and 3.
+    """
+    k0, k1 = key[0] & 0xFFFFFFFF, key[1] & 0xFFFFFFFF
+    product = np.empty_like(even)
+    crossed = even[::-1]
+    multipliers = _M[::-1]
+    for _ in range(10):
+        np.multiply(crossed, multipliers, out=product)
+        np.right_shift(product, _HALF, out=even)
+        np.bitwise_xor(even, odd, out=even)
+        np.bitwise_xor(even, np.array([[k0], [k1]], dtype=np.uint64), out=even)
+        np.bitwise_and(product, _LOW, out=odd)
+        k0, k1 = (k0 + _WEYL[0]) & 0xFFFFFFFF, (k1 + _WEYL[1]) & 0xFFFFFFFF
+
+
+def block(key, counter):
+    # type: (Tuple[int, int], Tuple[int, int, int, int]) -> Tuple[int, int, int, int]
+    """Return the four words of one block."""
+    even = np.array([[counter[0]], [counter[2]]], dtype=np.uint64)
+    odd = np.array([[counter[1]], [counter[3]]], dtype=np.uint64)
+    rounds(even, odd, key)
+    return int(even[0, 0]), int(odd[0, 0]), int(even[1, 0]), int(odd[1, 0])
+
+
+def words(key, counter, start, out):
+    # type: (Tuple[int, int], int, int, np.ndarray) -> None
+    """Fill `out` (1-D, uint32, contiguous) with words `start`, `start + 1` ... of the stream that begins at `counter`.
+
+    key      two 32-bit words.
+    counter  128 bits; block i is the one at `counter + i` modulo 2**128.
+    start    index of the first word wanted; word w is word w % 4 of block w // 4.
+    """
+    count = len(out)
+    lead = start % 4
+    if lead or count % 4:
+        whole = np.empty((lead + count + 3) // 4 * 4, dtype=np.uint32)
+        words(key, counter, start - lead, whole)
+        out[:] = whole[lead : lead + count]
+        return
+    blocks = out.reshape(-1, 4)
+    at, done = (counter + start // 4) % 2**128, 0
+    while done < len(blocks):
+        low = at % 2**64
+        step = min(CHUNK, len(blocks) - done, 2**64 - low)
+        _fill(key, low, at >> 64, blocks[done : done + step])
+        done, at = done + step, (at + step) % 2**128
+
+
+def _fill(key, low, high, out):
+    # type: (Tuple[int, int], int, int, np.ndarray) -> None
+    """Fill out (n, 4) with the blocks at high << 64 | low, low + 1 ...; low + n does not pass 2**64."""
+    n = len(out)
+    count = np.arange(n, dtype=np.uint64)
+    count += np.uint64(low)
+    even = np.empty((2, n), dtype=np.uint64)
+    odd = np.empty((2, n), dtype=np.uint64)
+    np.bitwise_and(count, _LOW, out=even[0])
+    np.right_shift(count, _HALF, out=odd[0])
+    even[1] = high & 0xFFFFFFFF
+    odd[1] = high >> 32
+    rounds(even, odd, key)
+    out[:, 0], out[:, 2] = even
+    out[:, 1], out[:, 3] = odd

@@ -1,0 +1,1 @@
+"""One file a framework or API family; each registers its rules (harness.streams.registry)."""

@@ -1,0 +1,363 @@
+"""Reading one YAML file into plain values, with the place of every key and value.
+
+The events come from ruamel.yaml: from libyaml where `ruamel.yaml.clib` is installed (twenty times faster), else from its
+Python parser. What the events *mean* is decided here, once for both: YAML 1.2 core schema (`1e-5` is a number, `on` is text),
+keys are text and stand once, aliases are bounded, tags beyond the core's are refused. A text that libyaml refuses is parsed
+again in Python, so that a message does not depend on what is installed.
+https://yaml.org/spec/1.2.2/#103-core-schema
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+    StreamStartEvent,
+)
+
+from harness.errors import Place, Problem, UserError
+
+try:
+    from _ruamel_yaml import CParser
+except ImportError:  # the extra wheel is missing: slower, same meaning
+    CParser = None
+
+#: A case is a page of text; larger arrays belong in `.npy` files.
+MAX_BYTES = 1 << 20
+#: Values in one file, aliases counted as often as they are used.
+MAX_VALUES = 200_000
+MAX_DEPTH = 64
+
+_WORDS: dict[str, Any] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+_INT = re.compile(r"[-+]?[0-9]+\Z")
+_OCTAL = re.compile(r"0o[0-7]+\Z")
+_HEX = re.compile(r"0x[0-9a-fA-F]+\Z")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+_NUMERIC = frozenset("0123456789+-.")
+_CORE = "tag:yaml.org,2002:"
+_KINDS = {"str": str, "int": int, "float": float, "bool": bool, "null": type(None)}
+
+Path_ = Sequence[str | int]
+
+
+class Marks:
+    """Where a value starts and, for a mapping or a list, where its parts do. `keys` are the places of a mapping's keys."""
+
+    __slots__ = ("keys", "mark", "parts")
+
+    def __init__(self, mark: Any, parts: Any = None, keys: Any = None) -> None:
+        self.mark = mark
+        self.parts = parts
+        self.keys = keys
+
+
+class Document:
+    """One YAML file: `value` holds dicts, lists and scalars; `place` tells where each stands."""
+
+    __slots__ = ("marks", "path", "text", "value")
+
+    def __init__(self, path: str, text: str, value: Any, marks: Any) -> None:
+        self.path = path
+        self.text = text
+        self.value = value
+        self.marks = marks
+
+    def place(self, path: Path_ = (), *, key: bool = False) -> Place:
+        """The place of the value at `path`, of its key with `key`; of the nearest thing around it that exists."""
+        node = self.marks
+        mark = node.mark if isinstance(node, Marks) else node
+        for depth, step in enumerate(path):
+            if not isinstance(node, Marks):
+                break
+            try:
+                child = node.parts[step]
+            except (KeyError, IndexError, TypeError):
+                break
+            if key and depth == len(path) - 1 and node.keys is not None:
+                return self._place(node.keys[step])
+            node = child
+            mark = node.mark if isinstance(node, Marks) else node
+        return self._place(mark)
+
+    def _place(self, mark: Any) -> Place:
+        if mark is None:
+            return Place(self.path)
+        return Place(self.path, mark.line + 1, mark.column + 1)
+
+
+def read(path: Path, name: str) -> Document:
+    """Read a case file; `name` is what messages call it. Raises UserError with everything wrong with it as YAML."""
+    try:
+        if not path.is_file():  # a pipe or a device would block
+            raise UserError(Problem("is not a file" if path.exists() else "no such file", Place(name)))
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise UserError(Problem(f"cannot be read: {error}", Place(name))) from None
+    if len(data) > MAX_BYTES:
+        raise UserError(
+            Problem(f"is larger than {MAX_BYTES:,} bytes; put large arrays in .npy files beside the case", Place(name))
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        raise UserError(Problem("is not UTF-8 text, so no YAML case", Place(name, line, column))) from None
+    return parse(text, name)
+
+
+def parse(text: str, name: str) -> Document:
+    """Parse YAML text to one document. Raises UserError with all problems."""
+    if CParser is not None:
+        reader = _Reader(name)
+        try:
+            return reader.document(text, _fast(text))
+        except (YAMLError, UnicodeError):
+            pass
+    return parse_slowly(text, name)
+
+
+def parse_slowly(text: str, name: str) -> Document:
+    """Parse with ruamel.yaml's Python parser, whose messages are the ones to show."""
+    reader = _Reader(name)
+    try:
+        return reader.document(text, _slow(text))
+    except MarkedYAMLError as error:
+        raise UserError([*reader.problems, _syntax(error, name)]) from None
+    except YAMLError as error:
+        problem = Problem(f"is no YAML: {_one_line(str(error))}", _position(text, error, name))
+        raise UserError([*reader.problems, problem]) from None
+    except (UserError, RecursionError):
+        raise
+    except Exception as error:  # the parser trips over some malformed escapes and directives
+        raise UserError(Problem(f"is no YAML: {_one_line(str(error))}", Place(name))) from None
+
+
+def _fast(text: str) -> Iterator[Any]:
+    parser = CParser(text)
+    while True:
+        event = parser.get_event()
+        yield event
+        if type(event) is StreamEndEvent:
+            return
+
+
+def _slow(text: str) -> Iterator[Any]:
+    yield from YAML(typ="safe", pure=True).parse(text)
+
+
+class _Reader:
+    """Builds values from events. Problems with the meaning are collected; problems with the syntax are raised."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.problems: list[Problem] = []
+        self.anchors: dict[str, tuple[Any, Any, int]] = {}
+        self.count = 0
+
+    def document(self, text: str, events: Iterator[Any]) -> Document:
+        self.next = events.__next__
+        event = self.next()
+        while type(event) is StreamStartEvent:
+            event = self.next()
+        if type(event) is StreamEndEvent:
+            raise UserError(Problem("is empty; a case needs at least about, layer and backends", Place(self.name)))
+        assert type(event) is DocumentStartEvent
+        if event.version is not None and tuple(event.version) != (1, 2):
+            self.complain("cases are YAML 1.2; take the %YAML line out", event.start_mark)
+        value, marks = self.node(self.next(), 0)
+        event = self.next()
+        assert type(event) is DocumentEndEvent
+        event = self.next()
+        if type(event) is not StreamEndEvent:
+            self.complain("a second document starts here; write one case a file", event.start_mark)
+        if self.problems:
+            raise UserError(self.problems)
+        return Document(self.name, text, value, marks)
+
+    def complain(self, message: str, mark: Any) -> None:
+        self.problems.append(Problem(message, Place(self.name, mark.line + 1, mark.column + 1)))
+
+    def stop(self, message: str, mark: Any) -> UserError:
+        self.complain(message, mark)
+        return UserError(self.problems)
+
+    def node(self, event: Any, depth: int) -> tuple[Any, Any]:
+        """The value and the marks of the node that starts with `event`."""
+        kind = type(event)
+        self.count += 1
+        if self.count > MAX_VALUES:
+            raise self.stop(f"holds more than {MAX_VALUES:,} values; put large arrays in .npy files", event.start_mark)
+        if kind is ScalarEvent:
+            value: Any = event.value
+            if event.tag is not None:
+                value = self.tagged(event)
+            elif event.implicit[0]:
+                value = self.plain(event)
+            elif not value.isascii():
+                self.encodable(event)
+            marks: Any = event.start_mark
+            if event.anchor is not None:
+                self.anchors[event.anchor] = (value, marks, 1)
+            return value, marks
+        if kind is AliasEvent:
+            return self.alias(event)
+        if depth >= MAX_DEPTH:
+            raise self.stop(f"is nested more than {MAX_DEPTH} levels deep", event.start_mark)
+        before = self.count
+        if kind is MappingStartEvent:
+            self.collection_tag(event, "map")
+            value, marks = self.mapping(event, depth + 1)
+        else:
+            assert kind is SequenceStartEvent
+            self.collection_tag(event, "seq")
+            value, marks = self.sequence(event, depth + 1)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = (value, marks, self.count - before + 1)
+        return value, marks
+
+    def mapping(self, start: Any, depth: int) -> tuple[Any, Any]:
+        values: dict[str, Any] = {}
+        parts: dict[str, Any] = {}
+        keys: dict[str, Any] = {}
+        while True:
+            event = self.next()
+            if type(event) is MappingEndEvent:
+                return values, Marks(start.start_mark, parts, keys)
+            mark = event.start_mark
+            key, _ = self.node(event, depth)
+            value, marks = self.node(self.next(), depth)
+            if type(key) is not str:
+                self.complain(f"a key must be text, not {_show(key)}; quote it", mark)
+            elif key in values:
+                first = keys[key].line + 1
+                self.complain(f"the key {_show(key)} stands here twice (first on line {first})", mark)
+            elif key == "<<":
+                self.complain("merge keys (<<) are not part of YAML 1.2; write the keys out", mark)
+            else:
+                values[key] = value
+                parts[key] = marks
+                keys[key] = mark
+
+    def sequence(self, start: Any, depth: int) -> tuple[Any, Any]:
+        values: list[Any] = []
+        parts: list[Any] = []
+        while True:
+            event = self.next()
+            if type(event) is SequenceEndEvent:
+                return values, Marks(start.start_mark, parts)
+            value, marks = self.node(event, depth)
+            values.append(value)
+            parts.append(marks)
+
+    def alias(self, event: Any) -> tuple[Any, Any]:
+        known = self.anchors.get(event.anchor)
+        if known is None:
+            raise self.stop(f"the alias *{event.anchor} names no anchor before it", event.start_mark)
+        value, marks, size = known
+        self.count += size - 1
+        if self.count > MAX_VALUES:
+            raise self.stop(f"aliases blow this file up to more than {MAX_VALUES:,} values", event.start_mark)
+        return value, marks
+
+    def plain(self, event: Any) -> Any:
+        """A plain scalar by the core schema."""
+        text = event.value
+        if text in _WORDS:
+            return _WORDS[text]
+        if text[0] in _NUMERIC:
+            if _INT.match(text):
+                return self.integer(text, 10, event)
+            if _FLOAT.match(text):
+                return float(text)
+            if _OCTAL.match(text):
+                return self.integer(text[2:], 8, event)
+            if _HEX.match(text):
+                return self.integer(text[2:], 16, event)
+        if not text.isascii():
+            self.encodable(event)
+        return text
+
+    def integer(self, text: str, base: int, event: Any) -> int:
+        if len(text) > 40:
+            self.complain("this number has too many digits", event.start_mark)
+            return 0
+        return int(text, base)
+
+    def tagged(self, event: Any) -> Any:
+        """A scalar with a tag: the core's own are honoured where they fit."""
+        tag = str(event.tag)
+        name = tag.removeprefix(_CORE)
+        if tag == "!" or name == "str":
+            self.encodable(event)
+            return event.value
+        if tag == name or name not in _KINDS:
+            self.complain(f"the tag {_tag_text(tag)} is not allowed in a case", event.start_mark)
+            return None
+        value = self.plain(event)
+        if name == "float" and type(value) is int:
+            return float(value)
+        if type(value) is not _KINDS[name]:
+            self.complain(f"{_show(event.value)} is no !!{name}", event.start_mark)
+        return value
+
+    def collection_tag(self, event: Any, expected: str) -> None:
+        if event.tag is not None and str(event.tag) not in ("!", _CORE + expected):
+            self.complain(f"the tag {_tag_text(str(event.tag))} is not allowed in a case", event.start_mark)
+
+    def encodable(self, event: Any) -> None:
+        try:
+            event.value.encode()
+        except UnicodeEncodeError:
+            self.complain("half a surrogate pair is no text", event.start_mark)
+
+
+def _tag_text(tag: str) -> str:
+    return "!!" + tag.removeprefix(_CORE) if tag.startswith(_CORE) else f"!{tag.removeprefix('!')}"
+
+
+def _show(value: Any) -> str:
+    text = repr(value) if not isinstance(value, dict | list) else ("a mapping" if isinstance(value, dict) else "a list")
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:200]
+
+
+def _syntax(error: MarkedYAMLError, name: str) -> Problem:
+    mark = error.problem_mark or error.context_mark
+    parts = [_one_line(part) for part in (error.problem, error.context) if part]
+    place = Place(name, mark.line + 1, mark.column + 1) if mark is not None else Place(name)
+    return Problem("is no YAML: " + ", ".join(parts), place)
+
+
+def _position(text: str, error: YAMLError, name: str) -> Place:
+    """A ReaderError has an offset into the text."""
+    offset = getattr(error, "position", None)
+    if not isinstance(offset, int):
+        return Place(name)
+    line = text.count("\n", 0, offset) + 1
+    return Place(name, line, offset - text.rfind("\n", 0, offset))

@@ -1,0 +1,98 @@
+"""Making a variant's arrays. Every backend gets these same bytes: made in float64, then rounded once to the dtype.
+
+Random fills come from `numpy.random.Generator(numpy.random.PCG64(seed))`, so that anyone can make them again. Where one rule
+makes several weights, each has its own stream, `PCG64([seed, *name.encode()])`: it does not change when another weight joins.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from harness.cases.arrays import FileRefused, check_numbers
+from harness.errors import Problem, UserError
+from harness.records import Arrays, ArraySpec, BackendRef, Variant
+
+
+def materialise(variant: Variant) -> tuple[Arrays, Arrays]:
+    """Return the variant's inputs and weights by name, in its dtype.
+
+    Raises UserError where a file has changed since the case was loaded, or a value does not fit the dtype.
+    """
+    dtype = numpy_dtype(variant.dtype)
+    inputs = {name: _cast(make(spec), dtype, name, spec, variant) for name, spec in variant.inputs.items()}
+    weights = {name: _cast(make(spec), dtype, name, spec, variant) for name, spec in variant.weights.items()}
+    return inputs, weights
+
+
+def recorded_arrays(backend: BackendRef) -> Arrays:
+    """The recorded outputs of a backend by name, float64 as printed. Raises UserError."""
+    return {name: make(spec) for name, spec in (backend.recorded or {}).items()}
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """The NumPy dtype of a case's `dtype`; bfloat16 is that of ml_dtypes."""
+    if name == "bfloat16":
+        import ml_dtypes
+
+        name = ml_dtypes.bfloat16
+    dtype: np.dtype[Any] = np.dtype(name)
+    return dtype
+
+
+def make(spec: ArraySpec) -> np.ndarray:
+    """Make one array in float64, C order, shape `spec.shape`. Raises UserError."""
+    if spec.file:
+        return _from_file(spec)
+    if spec.values is not None:
+        return np.array(spec.values, dtype=np.float64).reshape(spec.shape)
+    return np.ascontiguousarray(_fill(spec), dtype=np.float64)
+
+
+def _fill(spec: ArraySpec) -> np.ndarray:
+    count = math.prod(spec.shape)
+    if spec.fill in ("zeros", "ones", "constant"):
+        return np.full(spec.shape, {"zeros": 0.0, "ones": 1.0, "constant": spec.value}[spec.fill])
+    if spec.fill == "arange":
+        return np.arange(count, dtype=np.float64).reshape(spec.shape)
+    if spec.fill == "linspace":
+        return np.linspace(spec.low, spec.high, count).reshape(spec.shape)
+    seed = [spec.seed, *spec.stream.encode()] if spec.stream else spec.seed
+    generator = np.random.Generator(np.random.PCG64(seed))
+    if spec.fill == "uniform":
+        return spec.low + (spec.high - spec.low) * generator.random(spec.shape)
+    if spec.fill == "normal":
+        return spec.mean + spec.stddev * generator.standard_normal(spec.shape)
+    raise ValueError(f"no fill {spec.fill!r}")
+
+
+def _from_file(spec: ArraySpec) -> np.ndarray:
+    try:
+        loaded = np.load(spec.file, allow_pickle=False)
+        if isinstance(loaded, np.lib.npyio.NpzFile):
+            with loaded:
+                loaded = loaded[spec.key]
+        check_numbers(loaded.dtype, spec.file)
+    except FileRefused as error:
+        raise UserError(Problem(str(error), spec.place)) from None
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(Problem(f"{spec.file} is no readable NumPy file: {error}", spec.place)) from None
+    if loaded.shape != spec.shape:
+        message = f"{spec.file} has shape {list(loaded.shape)} now; when the case was loaded it had {list(spec.shape)}"
+        raise UserError(Problem(message, spec.place))
+    return np.ascontiguousarray(loaded, dtype=np.float64)
+
+
+def _cast(array: np.ndarray, dtype: np.dtype[Any], name: str, spec: ArraySpec, variant: Variant) -> np.ndarray:
+    if array.dtype == dtype:
+        return array
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        cast = array.astype(dtype)
+        lost = np.isinf(cast) & np.isfinite(array)
+    if lost.any():
+        value = array[lost].ravel()[0]
+        raise UserError(Problem(f"{name} holds {value:g}, which is too large for {variant.dtype}", spec.place))
+    return cast

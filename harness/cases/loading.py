@@ -1,0 +1,97 @@
+"""Finding case files and loading them: all problems of all files at once, no array made.
+
+A loaded case holds sizes only, so thousands load quickly and in little memory.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from harness.cases.building import Builder
+from harness.cases.document import read
+from harness.errors import Place, Problem, UserError
+from harness.records import Variant
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def load(paths: Iterable[Path | str]) -> list[Variant]:
+    """Load case files, and all of the folders among `paths` with what lies below, in order of name.
+
+    Raises UserError with every problem of every file.
+    """
+    collecting = gc.isenabled()
+    gc.disable()  # loading makes many small objects and no cycles; collecting would cost a third of the time
+    try:
+        return list(iterate(paths))
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def iterate(paths: Iterable[Path | str]) -> Iterator[Variant]:
+    """Like `load`, one variant at a time. The UserError comes after the last good variant."""
+    problems: list[Problem] = []
+    for file, name in files(paths, problems):
+        try:
+            document = read(file, name)
+        except UserError as error:
+            problems.extend(error.problems)
+            continue
+        builder = Builder(document, folder_of(name))
+        yield from builder.variants()
+        problems.extend(builder.problems)
+    if problems:
+        raise UserError(problems)
+
+
+def load_one(path: Path | str) -> list[Variant]:
+    """The variants of one file. Raises UserError."""
+    return load([path])
+
+
+def files(paths: Iterable[Path | str], problems: list[Problem]) -> Iterator[tuple[Path, str]]:
+    """Yield (file, name for ids and messages), each file once. A path that is missing or a folder without cases is a problem."""
+    seen: set[str] = set()
+    for given in paths:
+        path = Path(given)
+        name = display_name(path)
+        if path.is_dir():
+            found = [(Path(file), display_name(Path(file))) for file in _below(str(path))]
+            if not found:
+                problems.append(Problem("holds no case (*.yaml, *.yml)", Place(name)))
+        else:
+            found = [(path, name)]
+        for file, file_name in found:
+            if file_name not in seen:
+                seen.add(file_name)
+                yield file, file_name
+
+
+def _below(folder: str) -> Iterator[str]:
+    """Case files in a folder and its subfolders, sorted, hidden ones left out. Links to folders are not followed."""
+    with os.scandir(folder) as entries:
+        items = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    for entry in items:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _below(entry.path)
+        elif entry.name.endswith(SUFFIXES):
+            yield entry.path
+
+
+def display_name(path: Path) -> str:
+    """A path as ids and messages give it: posix, seen from the working directory where it lies below that."""
+    text = os.path.normpath(path)
+    if path.is_absolute():
+        here = str(Path.cwd())
+        if text.startswith(here + os.sep):
+            text = text[len(here) + 1 :]
+    return text.replace(os.sep, "/")
+
+
+def folder_of(name: str) -> str:
+    """The folder of a case, as its name gives it; `.` at the top."""
+    return name.rpartition("/")[0] or ("/" if name.startswith("/") else ".")

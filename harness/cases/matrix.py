@@ -1,0 +1,308 @@
+"""Matrix expansion: one case becomes one tree of values for each combination, first key slowest.
+
+A key is put in wherever the case says `"{key}"`; where the whole text is the placeholder, the value keeps its type. A key that is
+itself a key of the case (`dtype`), or a dotted path into it (`config.units`, `dropout.0.rate`), sets that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.cases.problems import Complaints, Path, show, validate
+from harness.cases.schema import CaseFile, MatrixEntry
+from harness.errors import did_you_mean
+
+MAX_VARIANTS = 10_000
+_RESERVED = ("include", "exclude")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*\Z")
+PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*)\}")
+#: Texts for people: braces in them that are no matrix key stand for themselves.
+_PROSE = ("about", "reason", "source")
+_LONG = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """One set of matrix values; `origin` is where each stands in the case."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    origin: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def suffix(self) -> str:
+        """What it adds to the case's id: `::[rate=0.5-dtype=float32]`."""
+        if not self.values:
+            return ""
+        return "::[" + "-".join(f"{key}={value_text(value)}" for key, value in self.values.items()) + "]"
+
+
+def value_text(value: Any) -> str:
+    """A matrix value within an id or a text: as in the file for words, numbers as Python prints them, else compact JSON."""
+    if isinstance(value, str):
+        text = value if value and value.isprintable() else json.dumps(value)
+    elif isinstance(value, bool) or value is None or isinstance(value, list | dict):
+        text = json.dumps(value, separators=(",", ":"))
+    else:
+        text = repr(value)
+    if len(text) > _LONG:
+        text = text[: _LONG - 10] + "~" + hashlib.sha256(text.encode()).hexdigest()[:8]
+    return text
+
+
+def identity(value: Any) -> Any:
+    """A hashable stand-in: equal exactly for values that mean the same (1 and 1.0 do, 1 and true do not)."""
+    if isinstance(value, bool) or value is None:
+        return (type(value).__name__, value)
+    if isinstance(value, float) and math.isnan(value):
+        return ("nan",)
+    if isinstance(value, list):
+        return ("list", *map(identity, value))
+    if isinstance(value, dict):
+        return ("dict", frozenset((key, identity(item)) for key, item in value.items()))
+    return value
+
+
+def combinations(raw: Any, complaints: Complaints) -> list[Combination]:
+    """All combinations of a case's `matrix`, or an empty list after complaints."""
+    before = len(complaints)
+    if not isinstance(raw, Mapping):
+        complaints.add(("matrix",), f"must be a mapping, not {show(raw)}")
+        return []
+    lists = {key: values for key, values in raw.items() if key not in _RESERVED}
+    for key, values in lists.items():
+        _check_list(key, values, complaints)
+    extra = validate(MatrixEntry, {key: raw[key] for key in _RESERVED if key in raw}, ("matrix",), complaints)
+    if extra is None or len(complaints) > before:
+        return []
+    if not lists and not extra.include:
+        complaints.add(("matrix",), "has no key with values")
+        return []
+    count = math.prod(len(values) for values in lists.values()) if lists else 0
+    if count + len(extra.include) > MAX_VARIANTS:
+        total = f"{count + len(extra.include):,}"
+        complaints.add(("matrix",), f"makes {total} variants; at most {MAX_VARIANTS:,} are possible")
+        return []
+    return _expand(lists, extra, complaints)
+
+
+def _check_list(key: str, values: Any, complaints: Complaints) -> None:
+    where: Path = ("matrix", key)
+    if not _NAME.match(key):
+        complaints.add(where, "a matrix key is a word or a dotted path", key=True)
+    if not isinstance(values, list):
+        complaints.add(where, f"must be a list of values, not {show(values)}")
+        return
+    if not values:
+        complaints.add(where, "must not be empty")
+    seen: set[Any] = set()
+    for index, value in enumerate(values):
+        if identity(value) in seen:
+            complaints.add((*where, index), f"the value {value_text(value)} stands twice")
+        seen.add(identity(value))
+
+
+def _expand(lists: Mapping[str, list[Any]], extra: MatrixEntry, complaints: Complaints) -> list[Combination]:
+    before = len(complaints)
+    keys = list(lists) or list(extra.include[0])
+    excluded = [_exclusion(entry, index, lists, complaints) for index, entry in enumerate(extra.exclude)]
+    for index, entry in enumerate(extra.include):
+        where: Path = ("matrix", "include", index)
+        for key in entry:
+            if key not in keys:
+                complaints.add((*where, key), f"is no key of the matrix{did_you_mean(key, keys)}", key=True)
+        missing = [key for key in keys if key not in entry]
+        if missing:
+            complaints.add(where, f"needs a value for {', '.join(missing)}")
+    if len(complaints) > before:
+        return []
+    found: list[Combination] = []
+    seen: dict[Any, int] = {}
+    used = [0] * len(excluded)
+    for picks in itertools.product(*(enumerate(values) for values in lists.values())) if lists else ():
+        values = {key: value for key, (_, value) in zip(keys, picks, strict=True)}
+        marks = {key: identity(value) for key, value in values.items()}
+        hits = [index for index, rule in enumerate(excluded) if all(marks[key] == mark for key, mark in rule.items())]
+        for index in hits:
+            used[index] += 1
+        if not hits:
+            seen[tuple(marks.values())] = len(found)
+            origin = {key: ("matrix", key, index) for key, (index, _) in zip(keys, picks, strict=True)}
+            found.append(Combination(values, origin))
+    for index, count in enumerate(used):
+        if not count:
+            complaints.add(("matrix", "exclude", index), "excludes nothing: no combination has these values")
+    for index, entry in enumerate(extra.include):
+        values = {key: entry[key] for key in keys}
+        mark = tuple(identity(value) for value in values.values())
+        if mark in seen:
+            complaints.add(("matrix", "include", index), "this combination is there already")
+        seen[mark] = len(found)
+        found.append(Combination(values, {key: ("matrix", "include", index, key) for key in keys}))
+    if not found:
+        complaints.add(("matrix", "exclude"), "excludes every combination")
+    _check_ids(found, complaints)
+    return found if len(complaints) == before else []
+
+
+def _exclusion(
+    entry: Mapping[str, Any], index: int, lists: Mapping[str, list[Any]], complaints: Complaints
+) -> dict[str, Any]:
+    where: Path = ("matrix", "exclude", index)
+    if not entry:
+        complaints.add(where, "must not be empty")
+    for key in entry:
+        if key not in lists:
+            complaints.add((*where, key), f"is no key of the matrix{did_you_mean(key, lists)}", key=True)
+    return {key: identity(value) for key, value in entry.items()}
+
+
+def _check_ids(found: list[Combination], complaints: Complaints) -> None:
+    """Values of different types can look alike (0.5 and "0.5"); then two variants would have one id."""
+    seen: set[str] = set()
+    for combination in found:
+        if combination.suffix in seen:
+            where = list(combination.origin.values())[-1]
+            complaints.add(where, f"two variants would have the id {combination.suffix[2:]}")
+        seen.add(combination.suffix)
+
+
+class Template:
+    """A case's tree with its placeholders, ready to be filled with combinations."""
+
+    def __init__(self, tree: Mapping[str, Any], keys: Mapping[str, Any], complaints: Complaints) -> None:
+        self.tree = {key: value for key, value in tree.items() if key != "matrix"}
+        self.known = frozenset(keys)
+        self.used: set[str] = set()
+        self._survey(self.tree, (), complaints)
+        self.settings: dict[str, Path] = {}
+        for key in keys:
+            self._resolve(key, complaints)
+
+    def fill(self, combination: Combination) -> dict[str, Any]:
+        """The tree for one combination. Parts that no key changes are shared with the template, not copied."""
+        tree: dict[str, Any] = _substitute(self.tree, combination.values)
+        for key, path in self.settings.items():
+            tree = _set(tree, path, combination.values[key])
+        return tree
+
+    def origin(self, path: Path, combination: Combination) -> tuple[str, Path] | None:
+        """The matrix key that made the value at `path` and where that value stands; None where the case itself says it."""
+        for key, setting in self.settings.items():
+            if path[: len(setting)] == setting:
+                return key, combination.origin[key] + path[len(setting) :]
+        node: Any = self.tree
+        for depth, step in enumerate((*path, None)):
+            if isinstance(node, str):
+                match = PLACEHOLDER.search(node)
+                if match is None or match[1] not in combination.origin:
+                    return None
+                return match[1], combination.origin[match[1]] + (path[depth:] if match[0] == node else ())
+            try:
+                node = node[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return None
+
+    def _survey(self, node: Any, path: Path, complaints: Complaints) -> None:
+        """Note which keys are used; a placeholder of no key is a mistake, save in prose."""
+        for where, text in _texts(node, path):
+            prose = str(where[-1]) in _PROSE
+            for match in PLACEHOLDER.finditer(text):
+                if match[1] in self.known:
+                    if not prose:
+                        self.used.add(match[1])
+                elif not prose:
+                    near = did_you_mean(match[1], self.known)
+                    complaints.add(where, f"{match[0]} is no key of the matrix{near}")
+
+    def _resolve(self, key: str, complaints: Complaints) -> None:
+        where: Path = ("matrix", key)
+        head = key.partition(".")[0]
+        if head not in CaseFile.model_fields or head == "matrix":
+            if key not in self.used:
+                near = did_you_mean(key, CaseFile.model_fields)
+                message = f'is used nowhere: not as "{{{key}}}" and not as a key of the case{near}'
+                complaints.add(where, message, key=True)
+            return
+        path = _path(self.tree, key)
+        if path is None:
+            if key not in self.used:
+                complaints.add(where, "is no path into this case", key=True)
+            return
+        for other, taken in self.settings.items():
+            if taken[: len(path)] == path or path[: len(taken)] == taken:
+                complaints.add(where, f"sets what {other} sets", key=True)
+                return
+        self.settings[key] = path
+
+
+def _texts(node: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(node, str):
+        if "{" in node:
+            yield path, node
+    elif isinstance(node, dict):
+        for key, item in node.items():
+            yield from _texts(item, (*path, key))
+    elif isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _texts(item, (*path, index))
+
+
+def _substitute(node: Any, values: Mapping[str, Any]) -> Any:
+    """`node` with placeholders replaced; the very same object where nothing changes."""
+    if isinstance(node, str):
+        if "{" not in node:
+            return node
+        match = PLACEHOLDER.fullmatch(node)
+        if match is not None:
+            return values.get(match[1], node)
+        return PLACEHOLDER.sub(lambda match: value_text(values[match[1]]) if match[1] in values else match[0], node)
+    if isinstance(node, dict):
+        items = {key: _substitute(item, values) for key, item in node.items()}
+        return items if any(items[key] is not node[key] for key in items) else node
+    if isinstance(node, list):
+        entries = [_substitute(item, values) for item in node]
+        return entries if any(new is not old for new, old in zip(entries, node, strict=True)) else node
+    return node
+
+
+def _path(tree: Any, key: str) -> Path | None:
+    """The path that a dotted key names: entries of lists must exist, the last keys of mappings need not."""
+    steps = key.split(".")
+    path: Path = ()
+    node = tree
+    while steps:
+        if isinstance(node, dict) or node is None:
+            known = node or {}
+            size = next((n for n in range(len(steps), 0, -1) if ".".join(steps[:n]) in known), 1)
+            step: str | int = ".".join(steps[:size])
+            node, steps = known.get(step), steps[size:]
+        elif isinstance(node, list):
+            step, steps = steps[0], steps[1:]
+            if not step.isdigit() or int(step) >= len(node):
+                return None
+            step = int(step)
+            node = node[step]
+        else:
+            return None
+        path = (*path, step)
+    return path
+
+
+def _set(tree: Any, path: Path, value: Any) -> Any:
+    """A copy of `tree` with one value replaced; what is beside the path is shared."""
+    if not path:
+        return value
+    step, rest = path[0], path[1:]
+    if isinstance(tree, list):
+        assert isinstance(step, int)
+        return [*tree[:step], _set(tree[step], rest, value), *tree[step + 1 :]]
+    tree = tree or {}
+    return {**tree, step: _set(tree.get(step), rest, value)}

@@ -1,0 +1,162 @@
+"""What the NumPy recipes share: their draws, the job's dtype, and gradients by complex-step differentiation.
+
+NumPy has no dropout and no LSTM, so every one of these is a recipe: the published formula, written out, in the job's
+dtype and with any sharing that a case asks for. They share no code with the references of harness.layers, and their
+gradients are taken another way, so that each checks the other.
+
+Squire & Trapp, *Using Complex Variables to Estimate Derivatives of Real Functions*, SIAM Review 40 (1998): for a real
+analytic f, Im f(x + i s) / s = f'(x) + O(s**2), with no subtraction and so exact to rounding for a tiny s.
+"""
+
+from typing import Callable, Dict, List, Optional, Sequence
+
+import numpy as np
+
+from harness.adapters.base import Adapter, Job, Outcome, SiteSpec, Unsupported
+from harness.adapters.numpy_tap import NumpyTap
+from harness.tape import BERNOULLI, NORMAL, Draw, Slot
+
+Arrays = Dict[str, np.ndarray]
+
+#: The imaginary step: its square vanishes beside 1 in float64, and its product with any sane number is a normal number.
+STEP = 1e-30
+
+#: Bytes of perturbed copies that are evaluated at once.
+CHUNK_BYTES = 1 << 23
+
+#: Kinds of draw that a noise takes, in order.
+DRAWS = {
+    "bernoulli": (BERNOULLI,),
+    "alpha": (BERNOULLI,),
+    "gaussian": (NORMAL,),
+    "additive": (NORMAL,),
+    "masked_additive": (BERNOULLI, NORMAL),
+}
+
+
+class NumpyAdapter(Adapter):
+    """One recipe. Subclasses write `forward`, which must also run on complex arrays."""
+
+    def tap(self, replay: Optional[Sequence[Draw]]) -> NumpyTap:
+        self.border = NumpyTap(replay)
+        return self.border
+
+    def check(self, job: Job) -> None:
+        super(NumpyAdapter, self).check(job)
+        for name, array in sorted(dict(job.inputs, **job.weights).items()):
+            if array.dtype.name != job.dtype:
+                raise Unsupported(
+                    "NumPy has no %s here (%s came as %s): install ml_dtypes" % (job.dtype, name, array.dtype.name)
+                )
+
+    def slots(self, job: Job) -> List[Slot]:
+        return [
+            Slot(draw_name(site, kind), kind, site.shape, site.shape)
+            for site in drawing(job)
+            for kind in DRAWS[site.noise]
+        ]
+
+    def call(self, job: Job) -> Outcome:
+        self.border.seed(job.seed)
+        draws: Arrays = {}
+        for site in drawing(job):
+            for kind in DRAWS[site.noise]:
+                name = draw_name(site, kind)
+                if kind == BERNOULLI:
+                    draws[name] = self.border.decisions(site.shape, site.rate)
+                else:
+                    draws[name] = self.border.normals(site.shape)
+        outputs = self.forward(job, job.inputs, job.weights, draws)
+        gradients: Arrays = {}
+        if job.cotangents:
+            gradients = {name: round_to(value, job) for name, value in self.gradients(job, draws).items()}
+        return Outcome(outputs, gradients)
+
+    def forward(self, job: Job, inputs: Arrays, weights: Arrays, draws: Arrays) -> Arrays:
+        """The recipe. One of the arrays may be complex and have one more axis in front, of perturbed copies."""
+        raise NotImplementedError
+
+    def gradients(self, job: Job, draws: Arrays) -> Arrays:
+        """Gradients of sum(cotangent * output) with respect to every input and weight, float64."""
+        inputs, weights = exact(job.inputs), exact(job.weights)
+        cotangents = exact(job.cotangents)
+
+        def loss(name: str, copies: np.ndarray) -> np.ndarray:
+            """The imaginary part of the loss of each perturbed copy of one array."""
+            changed_inputs = dict(inputs, **{name: copies}) if name in inputs else inputs
+            changed_weights = dict(weights, **{name: copies}) if name in weights else weights
+            outputs = self.forward(job, changed_inputs, changed_weights, draws)
+            total = np.zeros(len(copies))
+            for output, cotangent in cotangents.items():
+                # An output that the array does not reach has no axis of copies: its part is 0.
+                if outputs[output].ndim > cotangent.ndim:
+                    parts = outputs[output].imag * cotangent
+                    total += parts.reshape(len(copies), cotangent.size).sum(axis=1)
+            return total
+
+        found: Arrays = {}
+        for name, value in list(inputs.items()) + list(weights.items()):
+            found[name] = complex_step(lambda copies, name=name: loss(name, copies), value)  # type: ignore[misc]
+        return found
+
+
+def drawing(job: Job) -> List[SiteSpec]:
+    """The sites that this call draws for: none in evaluation mode, none whose noise changes nothing."""
+    if not job.train:
+        return []
+    return [site for site in job.sites if not silent(site)]
+
+
+def silent(site: SiteSpec) -> bool:
+    """True where the noise changes nothing: rate 0, or additive noise of standard deviation 0."""
+    if site.noise == "additive":
+        return site.stddev == 0.0
+    if site.noise == "masked_additive":
+        return site.rate == 0.0 or site.stddev == 0.0
+    return site.rate == 0.0
+
+
+def draw_name(site: SiteSpec, kind: str) -> str:
+    """The tape's key: the site's name; `<site>/normal` for the normals of a noise that also decides."""
+    return site.at + "/normal" if kind == NORMAL and len(DRAWS[site.noise]) > 1 else site.at
+
+
+def multiplier(site: SiteSpec, draw: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """What a multiplicative site multiplies by, rounded to the dtype of `like` at each step (complex128: float64).
+
+    Bernoulli: decisions over the keep probability, 0 at rate 1. Gaussian: 1 + sqrt(rate / (1 - rate)) n.
+    """
+    scalar = np.float64 if like.dtype.kind == "c" else like.dtype.type
+    keep = 1.0 - site.rate
+    if site.noise == "gaussian":
+        return np.asarray(scalar(1.0) + scalar(np.sqrt(site.rate / keep)) * draw.astype(scalar))
+    kept = np.asarray(draw.astype(scalar))
+    if site.scale == "none" or keep == 0.0:
+        return kept
+    return np.asarray(kept / scalar(keep))
+
+
+def exact(arrays: Arrays) -> Arrays:
+    """The arrays in float64."""
+    return {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
+
+
+def round_to(value: np.ndarray, job: Job) -> np.ndarray:
+    """A float64 gradient in the job's dtype, which every cotangent comes in."""
+    dtype = next(iter(job.cotangents.values())).dtype
+    return np.asarray(value.astype(dtype))
+
+
+def complex_step(loss: Callable[[np.ndarray], np.ndarray], value: np.ndarray) -> np.ndarray:
+    """The gradient at `value` (float64, any shape) of a function whose imaginary part `loss` gives for moved copies.
+
+    `loss` maps complex copies (K, *shape) to K imaginary parts; copy k has its k-th element moved by i STEP.
+    """
+    gradient = np.zeros(value.size)
+    size = max(1, CHUNK_BYTES // max(1, 16 * value.size))
+    for start in range(0, value.size, size):
+        count = min(size, value.size - start)
+        copies = np.tile(value.reshape(1, -1).astype(np.complex128), (count, 1))
+        copies[np.arange(count), start + np.arange(count)] += 1j * STEP
+        gradient[start : start + count] = loss(copies.reshape((count, *value.shape))) / STEP
+    return gradient.reshape(value.shape)

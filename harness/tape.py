@@ -33,7 +33,7 @@ class Draw(NamedTuple):
     kind: str
     values: np.ndarray
     rule: str = ""
-    params: Dict[str, float] = {}  # noqa: B006 - NamedTuple defaults are never mutated here
+    params: Dict[str, float] = {}
     site: str = ""
 
 
@@ -115,7 +115,7 @@ def assign(draws: Sequence[Draw], slots: Sequence[Slot]) -> Dict[str, Draw]:
     if len(draws) != len(slots):
         drawn = ", ".join("%s%s" % (draw.kind, tuple(draw.values.shape)) for draw in draws) or "nothing"
         raise TapeMismatch("drew %d times where %d were expected: %s" % (len(draws), len(slots), drawn))
-    sites = {}  # type: Dict[str, Draw]
+    sites: Dict[str, Draw] = {}
     for index, (draw, slot) in enumerate(zip(draws, slots)):
         wanted = (NORMAL,) if slot.kind == NORMAL else (BERNOULLI, UNIFORM)
         if draw.kind not in wanted:

@@ -63,12 +63,10 @@ class Job(NamedTuple):
     tape: Optional[Dict[str, np.ndarray]]
 
     @property
-    def train(self):
-        # type: () -> bool
+    def train(self) -> bool:
         return self.mode == "train"
 
-    def site(self, at):
-        # type: (str) -> Optional[SiteSpec]
+    def site(self, at: str) -> Optional[SiteSpec]:
         """The site of that name, or None."""
         for site in self.sites:
             if site.at == at:
@@ -99,13 +97,11 @@ class Tap(object):
     A run that asks for more draws, or for another kind or shape, raises TapeMismatch.
     """
 
-    def __init__(self, replay=None):
-        # type: (Optional[Sequence[Draw]]) -> None
+    def __init__(self, replay: Optional[Sequence[Draw]] = None) -> None:
         self.replay = None if replay is None else list(replay)
-        self.draws = []  # type: List[Draw]
+        self.draws: List[Draw] = []
 
-    def next_replay(self, kind, shape):
-        # type: (str, Sequence[int]) -> Draw
+    def next_replay(self, kind: str, shape: Sequence[int]) -> Draw:
         """Take the next draw of the tape for a border call that wants `kind` values of `shape`."""
         assert self.replay is not None
         if not self.replay:
@@ -117,12 +113,10 @@ class Tap(object):
             )
         return draw
 
-    def __enter__(self):
-        # type: () -> Tap
+    def __enter__(self) -> "Tap":
         return self
 
-    def __exit__(self, *_exc):
-        # type: (*Any) -> Optional[bool]
+    def __exit__(self, *_exc: Any) -> Optional[bool]:
         return None
 
 
@@ -130,14 +124,13 @@ class Adapter(object):
     """One implementation. Subclasses write `check`, `slots` and `call`; instances may cache compiled functions."""
 
     #: names of `options` that it understands, with their defaults.
-    options = {}  # type: Dict[str, Any]
+    options: Dict[str, Any] = {}
     #: dropout sites that it can express.
-    sites = ()  # type: Tuple[str, ...]
+    sites: Tuple[str, ...] = ()
     #: kinds of noise that it can express.
-    noises = ("bernoulli",)  # type: Tuple[str, ...]
+    noises: Tuple[str, ...] = ("bernoulli",)
 
-    def check(self, job):
-        # type: (Job) -> None
+    def check(self, job: Job) -> None:
         """Raise Unsupported for what this implementation cannot express (subclasses call super first)."""
         for name in job.options:
             if name not in self.options:
@@ -148,28 +141,23 @@ class Adapter(object):
             if site.noise not in self.noises:
                 raise Unsupported("has no %s noise" % site.noise)
 
-    def option(self, job, name):
-        # type: (Job, str) -> Any
+    def option(self, job: Job, name: str) -> Any:
         """The job's value of one of this implementation's options."""
         return job.options.get(name, self.options[name])
 
-    def tap(self, replay):
-        # type: (Optional[Sequence[Draw]]) -> Tap
+    def tap(self, replay: Optional[Sequence[Draw]]) -> Tap:
         """The tap for this implementation's border."""
         raise NotImplementedError
 
-    def slots(self, job):
-        # type: (Job) -> List[Slot]
+    def slots(self, job: Job) -> List[Slot]:
         """The draws that a call of this job makes, in order."""
         raise NotImplementedError
 
-    def call(self, job):
-        # type: (Job) -> Outcome
+    def call(self, job: Job) -> Outcome:
         """Seed, build the layer, run it and, where the job has cotangents, its gradients. Runs under the tap."""
         raise NotImplementedError
 
-    def run(self, job):
-        # type: (Job) -> Result
+    def run(self, job: Job) -> Result:
         """Check, run under the tap, name the draws. Raises Unsupported or TapeMismatch."""
         self.check(job)
         slots = self.slots(job)
@@ -181,8 +169,7 @@ class Adapter(object):
         return Result(outcome.outputs, outcome.gradients, assign(tap.draws, slots))
 
 
-def native_tape(job, slots):
-    # type: (Job, Sequence[Slot]) -> List[Draw]
+def native_tape(job: Job, slots: Sequence[Slot]) -> List[Draw]:
     """Translate a canonical tape to the native draws that this implementation will ask for."""
     draws = []
     assert job.tape is not None
@@ -216,22 +203,21 @@ class Implementation(NamedTuple):
     recipe: bool
 
 
-def _origin(cls):
-    # type: (Type[Adapter]) -> Tuple[str, str]
+def _origin(cls: Type[Adapter]) -> Tuple[str, str]:
     """Where a class comes from; a module that is imported anew may register its own classes again."""
     return cls.__module__, cls.__qualname__
 
 
-_REGISTRY = {}  # type: Dict[Tuple[str, str, str], Implementation]
-_LOADED = []  # type: List[bool]
+_REGISTRY: Dict[Tuple[str, str, str], Implementation] = {}
+_LOADED: List[bool] = []
 
 
-def implementation(name, backends, layer, needs=(), recipe=False):
-    # type: (str, Sequence[str], str, Sequence[str], bool) -> Callable[[Type[Adapter]], Type[Adapter]]
+def implementation(
+    name: str, backends: Sequence[str], layer: str, needs: Sequence[str] = (), recipe: bool = False
+) -> Callable[[Type[Adapter]], Type[Adapter]]:
     """Register a class as the adapter of `name` (an import name) for one layer kind, on each of `backends`."""
 
-    def decorate(cls):
-        # type: (Type[Adapter]) -> Type[Adapter]
+    def decorate(cls: Type[Adapter]) -> Type[Adapter]:
         for backend in backends:
             key = (backend, layer, name)
             known = _REGISTRY.get(key)
@@ -243,8 +229,7 @@ def implementation(name, backends, layer, needs=(), recipe=False):
     return decorate
 
 
-def implementations():
-    # type: () -> Dict[Tuple[str, str, str], Implementation]
+def implementations() -> Dict[Tuple[str, str, str], Implementation]:
     """Every implementation by (backend, layer, name); imports every adapter module once, but no framework."""
     if not _LOADED:
         package = importlib.import_module("harness.adapters")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.comparison import recorded
-from harness.comparison.checks.base import Finding, planned
+from harness.comparison.checks.base import Check, Finding, planned
 from harness.comparison.checks.mask import active_sites
 from harness.comparison.context import Context, Evidence
 from harness.layers.base import tape_keys
@@ -68,13 +68,13 @@ def chosen(variant: Variant) -> Callable[[str], bool]:
     return lambda name: not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def answers(evidence: Evidence, owed: dict[str, object]) -> list[Finding]:
+def answers(evidence: Evidence, owed: dict[str, Check]) -> list[Finding]:
     """Every owed row exactly once, in the plan's order."""
     found: dict[str, Finding] = {}
     for one in dict.fromkeys(owed.values()):
         mine = [name for name, owner in owed.items() if owner is one]
         try:
-            for finding in one.answer(evidence):  # type: ignore[attr-defined]
+            for finding in one.answer(evidence):
                 if finding.name in mine:
                     found[finding.name] = finding
         except KeyError as error:

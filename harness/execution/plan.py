@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,9 +89,8 @@ def passes_of(variant: Variant) -> tuple[Pass, ...]:
 
     passes = [Pass(variant.mode, seed, variant.mode, tape(seed), variant.gradients) for seed in variant.seeds]
     passes.append(Pass(REPEAT, first, variant.mode, passes[0].tape, variant.gradients))
-    if stochastic(variant):
-        if not replay and len(variant.seeds) == 1:
-            passes.append(Pass(OTHER, first + 1, variant.mode))
+    if stochastic(variant) and not replay and len(variant.seeds) == 1:
+        passes.append(Pass(OTHER, first + 1, variant.mode))
     if variant.mode == "train" and variant.sites:
         passes.append(Pass(EVAL, first, "eval"))
     return tuple(passes)
@@ -112,14 +111,6 @@ def make_tape(variant: Variant, seed: int) -> Arrays:
             else:
                 tape[key] = generator.standard_normal(site.shape, dtype=np.float32)
     return tape
-
-
-def jobs(variants: Iterable[Variant], select: Callable[[BackendRef], bool] = lambda _: True) -> Iterator[PlannedJob]:
-    """Plan every (variant, implementation). Tapes are made when a job is, so memory stays flat."""
-    for variant in variants:
-        passes = passes_of(variant)
-        for ref in expand(variant, select):
-            yield planned(variant, ref, passes)
 
 
 def planned(variant: Variant, ref: BackendRef, passes: tuple[Pass, ...]) -> PlannedJob:

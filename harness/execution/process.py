@@ -105,9 +105,10 @@ class Worker:
         try:
             if not self._connection.poll(timeout):
                 raise WorkerTimeout(f"no answer within {timeout:g} s")
-            return receive(self._connection, self._inbound)
+            answer: tuple[dict[str, Any], Arrays] = receive(self._connection, self._inbound)
         except (EOFError, OSError):
             raise self._died() from None
+        return answer
 
     def _died(self) -> WorkerDied:
         """Say how the process ended, with the last that it printed."""

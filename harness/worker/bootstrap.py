@@ -10,8 +10,7 @@ import os
 import sys
 
 
-def mount():
-    # type: () -> None
+def mount() -> None:
     """Make `import harness` find the package that this file belongs to, without touching sys.path otherwise."""
     here = os.path.dirname(os.path.abspath(__file__))
     package = os.path.dirname(here)

@@ -30,14 +30,12 @@ class Arena(object):
 
     threshold = 1 << 20
 
-    def __init__(self, path):
-        # type: (str) -> None
+    def __init__(self, path: str) -> None:
         self.path = path
-        self._map = None  # type: Optional[mmap.mmap]
+        self._map: Optional[mmap.mmap] = None
         self._size = 0
 
-    def _remap(self, size, grow):
-        # type: (int, bool) -> None
+    def _remap(self, size: int, grow: bool) -> None:
         if self._map is not None and self._size >= size:
             return
         # The old mapping is dropped, not closed: arrays that still look into it keep it alive.
@@ -51,22 +49,19 @@ class Arena(object):
         finally:
             os.close(descriptor)
 
-    def write(self, offset, array):
-        # type: (int, np.ndarray) -> None
+    def write(self, offset: int, array: np.ndarray) -> None:
         """Copy a contiguous array's bytes in at `offset`; the one copy on its way."""
         assert self._map is not None
         target = np.frombuffer(self._map, dtype=np.uint8, count=array.nbytes, offset=offset)
         np.copyto(target.view(array.dtype).reshape(array.shape), array)
 
-    def reserve(self, size):
-        # type: (int) -> None
+    def reserve(self, size: int) -> None:
         """Make room for `size` bytes (the sender's side); grows by doubling, so that it rarely has to."""
         if self._size < size:
             room = max(size, 2 * self._size)
             self._remap(room, True)
 
-    def read(self, offset, dtype, shape):
-        # type: (int, str, Tuple[int, ...]) -> np.ndarray
+    def read(self, offset: int, dtype: str, shape: Tuple[int, ...]) -> np.ndarray:
         """Return a view of the array at `offset`; no copy."""
         count = int(np.prod(shape, dtype=np.int64))
         kind = np.dtype(dtype)
@@ -75,8 +70,7 @@ class Arena(object):
         return np.frombuffer(self._map, dtype=kind, count=count, offset=offset).reshape(shape)
 
 
-def bfloat16():
-    # type: () -> Optional[np.dtype]
+def bfloat16() -> Any:
     """NumPy's bfloat16 where ml_dtypes is installed, else None."""
     try:
         import ml_dtypes
@@ -85,8 +79,7 @@ def bfloat16():
     return np.dtype(ml_dtypes.bfloat16)
 
 
-def _plain(array):
-    # type: (np.ndarray) -> Tuple[np.ndarray, str]
+def _plain(array: np.ndarray) -> Tuple[np.ndarray, str]:
     """Return a contiguous array of a dtype that `.npy` can name, and the logical dtype's name."""
     name = array.dtype.name
     contiguous = array if array.flags.c_contiguous else np.ascontiguousarray(array).reshape(array.shape)
@@ -95,24 +88,22 @@ def _plain(array):
     return contiguous, name
 
 
-def _logical(array, name):
-    # type: (np.ndarray, str) -> np.ndarray
+def _logical(array: np.ndarray, name: str) -> np.ndarray:
     if name == BFLOAT16:
         dtype = bfloat16()
         return array if dtype is None else array.view(dtype)
     return array
 
 
-def send(connection, header, arrays, arena=None):
-    # type: (Any, Dict[str, Any], Arrays, Optional[Arena]) -> None
+def send(connection: Any, header: Dict[str, Any], arrays: Arrays, arena: Optional[Arena] = None) -> None:
     """Send one message. Raises OSError where the other side has gone."""
-    index = []  # type: List[Dict[str, Any]]
+    index: List[Dict[str, Any]] = []
     frames = io.BytesIO()
-    large = []  # type: List[Tuple[int, np.ndarray]]
+    large: List[Tuple[int, np.ndarray]] = []
     end = 0
     for name, array in arrays.items():
         plain, logical = _plain(np.asarray(array))
-        entry = {"name": name, "dtype": logical}  # type: Dict[str, Any]
+        entry: Dict[str, Any] = {"name": name, "dtype": logical}
         if arena is not None and plain.nbytes >= arena.threshold:
             entry.update(arena=end, shape=list(plain.shape), stored=plain.dtype.str)
             large.append((end, plain))
@@ -134,8 +125,7 @@ def send(connection, header, arrays, arena=None):
     connection.send_bytes(struct.pack(">Q", len(head)) + head + frames.getvalue())
 
 
-def receive(connection, arena=None):
-    # type: (Any, Optional[Arena]) -> Tuple[Dict[str, Any], Arrays]
+def receive(connection: Any, arena: Optional[Arena] = None) -> Tuple[Dict[str, Any], Arrays]:
     """Receive one message. Raises EOFError where the other side has gone, ValueError for what is no message."""
     data = connection.recv_bytes()
     if len(data) < 8:
@@ -144,7 +134,7 @@ def receive(connection, arena=None):
     if 8 + length > len(data):
         raise ValueError("a message whose header is cut off")
     head = json.loads(data[8 : 8 + length].decode("utf-8"))
-    arrays = {}  # type: Arrays
+    arrays: Arrays = {}
     for entry in head["arrays"]:
         if "arena" in entry:
             if arena is None:
@@ -156,8 +146,7 @@ def receive(connection, arena=None):
     return head["header"], arrays
 
 
-def _read_frame(data, start, size):
-    # type: (bytes, int, int) -> np.ndarray
+def _read_frame(data: bytes, start: int, size: int) -> np.ndarray:
     """Read one `.npy` frame as a view into the message; `np.load` would copy it."""
     frame = io.BytesIO(data[start : start + min(size, 4096)])
     version = np.lib.format.read_magic(frame)

@@ -26,24 +26,21 @@ PACKAGES = ("numpy", "tensorflow", "tf_keras", "keras", "torch", "jax", "jaxlib"
 class Server(object):
     """Answers requests for one backend; adapters are kept, so that what they compiled is kept."""
 
-    def __init__(self, backend):
-        # type: (str) -> None
+    def __init__(self, backend: str) -> None:
         self.backend = backend
-        self._adapters = {}  # type: Dict[Tuple[str, str], Adapter]
+        self._adapters: Dict[Tuple[str, str], Adapter] = {}
 
-    def adapter(self, layer, name):
-        # type: (str, str) -> Adapter
+    def adapter(self, layer: str, name: str) -> Adapter:
         """The one adapter of an implementation. Raises Unsupported where there is none."""
         key = (layer, name)
         if key not in self._adapters:
-            found = implementations().get((self.backend, layer, name))  # type: Optional[Implementation]
+            found: Optional[Implementation] = implementations().get((self.backend, layer, name))
             if found is None:
                 raise Unsupported("%s has no implementation %r of %s" % (self.backend, name, layer))
             self._adapters[key] = found.adapter()
         return self._adapters[key]
 
-    def answer(self, header, arrays):
-        # type: (Dict[str, Any], Arrays) -> Tuple[Dict[str, Any], Arrays]
+    def answer(self, header: Dict[str, Any], arrays: Arrays) -> Tuple[Dict[str, Any], Arrays]:
         """Answer one request."""
         op = header.get("op")
         if op == "run":
@@ -55,11 +52,10 @@ class Server(object):
             return {"pong": True}, {}
         return {"verdict": "error", "message": "unknown request %r" % (op,)}, {}
 
-    def run(self, header, arrays):
-        # type: (Dict[str, Any], Arrays) -> Tuple[Dict[str, Any], Arrays]
+    def run(self, header: Dict[str, Any], arrays: Arrays) -> Tuple[Dict[str, Any], Arrays]:
         """Run every pass of a job; see harness.execution.messages for the host's side."""
-        results = []  # type: List[Dict[str, Any]]
-        out = {}  # type: Arrays
+        results: List[Dict[str, Any]] = []
+        out: Arrays = {}
         for index, item in enumerate(header["passes"]):
             start = time.perf_counter()
             try:
@@ -79,8 +75,7 @@ class Server(object):
                 out["%d/%s" % (index, name)] = array
         return {"passes": results, "versions": versions(), "device": device(self.backend)}, out
 
-    def _pass(self, header, item, arrays):
-        # type: (Dict[str, Any], Dict[str, Any], Arrays) -> Tuple[Dict[str, Any], Arrays]
+    def _pass(self, header: Dict[str, Any], item: Dict[str, Any], arrays: Arrays) -> Tuple[Dict[str, Any], Arrays]:
         adapter = self.adapter(header["layer"], header["implementation"])
         tape = None
         if item["tape"] is not None:
@@ -100,7 +95,7 @@ class Server(object):
             tape=tape,
         )
         result = adapter.run(job)
-        found = {}  # type: Arrays
+        found: Arrays = {}
         for name, array in result.outputs.items():
             found["outputs/" + name] = np.asarray(array)
         for name, array in result.gradients.items():
@@ -112,14 +107,12 @@ class Server(object):
         return {"verdict": None, "draws": draws}, found
 
 
-def named(arrays, prefix):
-    # type: (Arrays, str) -> Arrays
+def named(arrays: Arrays, prefix: str) -> Arrays:
     """The arrays whose names start with a prefix, without it."""
     return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-def site_spec(site):
-    # type: (Dict[str, Any]) -> SiteSpec
+def site_spec(site: Dict[str, Any]) -> SiteSpec:
     """A SiteSpec from its JSON form."""
     return SiteSpec(
         at=site["at"],
@@ -133,8 +126,7 @@ def site_spec(site):
     )
 
 
-def versions():
-    # type: () -> Dict[str, str]
+def versions() -> Dict[str, str]:
     """The versions of the frameworks imported so far, and Python's."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
@@ -145,11 +137,11 @@ def versions():
     return found
 
 
-def device(backend):
-    # type: (str) -> str
+def device(backend: str) -> str:
     """Where this worker computes: `cpu`, or the accelerator's kind as the framework names it."""
     if backend == "torch" and "torch" in sys.modules:
-        return str(sys.modules["torch"].get_default_device().type) if hasattr(sys.modules["torch"], "get_default_device") else "cpu"
+        default = getattr(sys.modules["torch"], "get_default_device", None)
+        return str(default().type) if default is not None else "cpu"
     if backend == "jax" and "jax" in sys.modules:
         return str(sys.modules["jax"].default_backend())
     if backend == "tensorflow" and "tensorflow" in sys.modules:
@@ -159,8 +151,7 @@ def device(backend):
     return "cpu"
 
 
-def main(arguments):
-    # type: (Sequence[str]) -> int
+def main(arguments: Sequence[str]) -> int:
     """Serve until told to stop. Returns the exit status."""
     address, backend = arguments[0], arguments[1]
     connection = Client(address, authkey=bytes.fromhex(os.environ.pop("HARNESS_AUTHKEY")))

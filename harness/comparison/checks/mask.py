@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -76,7 +77,9 @@ def measured_axes(site: Site, draw: Draw) -> tuple[set[str], set[str], set[str]]
     from harness.comparison.statistics.sharing import shared_axes
 
     values = draw.values
-    shared, distinct, unknown = set(), set(), set()
+    shared: set[str] = set()
+    distinct: set[str] = set()
+    unknown: set[str] = set()
     if draw.kind == NORMAL:
         constant = {
             axis
@@ -111,7 +114,7 @@ def shared(evidence: Evidence) -> Iterator[Finding]:
             if key not in result.draws:
                 differences.append(f"{key}: drew nothing")
                 continue
-            over, not_over, unknown = measured_axes(site, result.draws[key])
+            over, not_over, _ = measured_axes(site, result.draws[key])
             decided += len(over) + len(not_over)
             seen.append(f"{key} over {', '.join(axis for axis in site.axes if axis in over) or 'nothing'}")
             too_many, too_few = sorted(over - set(site.shared)), sorted(not_over & set(site.shared))
@@ -206,7 +209,7 @@ def independence(evidence: Evidence) -> Iterator[Finding]:
             outcomes += [(key, outcome) for outcome in neighbour_tests(mask, site.axes)]
         outcomes += [
             (key, pair_test(first, second, "seeds"))
-            for first, second in zip(masks, masks[1:], strict=False)
+            for first, second in itertools.pairwise(masks)
             if first.shape == second.shape
         ]
     tested = [(key, outcome) for key, outcome in outcomes if outcome.draws]
@@ -251,7 +254,7 @@ def same_seed(evidence: Evidence) -> Iterator[Finding]:
 def other_seed(evidence: Evidence) -> Iterator[Finding]:
     """Another seed gives other draws."""
     runs = evidence.of(evidence.variant.mode, OTHER)
-    pairs = list(zip(runs, runs[1:], strict=False))
+    pairs = list(itertools.pairwise(runs))
     stuck = [
         f"{one.seed} and {two.seed}"
         for (one, first), (two, second) in pairs

@@ -129,4 +129,4 @@ def untouched_limit(evidence: Evidence, site: Site) -> float:
     x = np.asarray(evidence.context.arrays()[0]["x"], dtype=np.float64)
     reach = 2.0 * u * (1.0 if site.noise == "gaussian" else float(np.max(np.abs(x), initial=0.0))) / spread(site)
     count = x.size * len(evidence.main)
-    return min(0.5, 0.8 * reach + 10.0 * np.sqrt(max(reach, 1e-12) / count) + (1.0 / count if count < 20 else 0.0))
+    return min(0.5, 0.8 * reach + 10.0 * float(np.sqrt(max(reach, 1e-12) / count)))

@@ -129,9 +129,8 @@ def alternatives(evidence: Evidence, one: Pass, result: PassResult) -> Arrays:
     inputs, weights, _ = evidence.context.arrays()
     own = wide(weights) if variant.config.tied else stripped(wide(weights))
     decoder = kinds()["lstm"]
-    config = decoder.Config(
-        units=variant.config.units, layers=variant.config.layers, return_sequences=variant.config.return_sequences
-    )
+    settings = {key: getattr(variant.config, key) for key in ("units", "layers", "return_sequences")}
+    config = decoder.Config.model_validate(settings)
     sites = [
         dataclasses.replace(site, at=site.at.removeprefix(DECODER))
         for site in variant.sites

@@ -1,0 +1,276 @@
+"""A traced JAX function whose random border is open: its draws come out as results, or go in as arguments.
+
+The function is traced once to a jaxpr, JAX's own intermediate language. `find` lists where it draws with a tapped key;
+`Program` evaluates it equation by equation (the interpreter of JAX's tutorial "Writing custom Jaxpr interpreters in JAX"),
+opening `jit`, `scan` and `checkpoint` where there are draws inside and binding every other equation as it stands. The evaluation
+is itself a JAX function, so it is compiled by `jit`, or run operation by operation without it, and is differentiated
+by `vjp`, exactly as the traced function would be.
+
+Imported on Python 3.6 with NumPy alone: jax is imported inside functions.
+"""
+
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from harness.adapters.base import Unsupported
+from harness.adapters.jax_tap import Entry, JaxTap, Leaf, Loop, active, is_tapped, leaves
+from harness.tape import NORMAL, UNIFORM
+
+#: The jitted function inside `jax.random.normal` whose result is a real standard normal.
+NORMAL_FUNCTION = "_normal_real"
+
+_JIT = ("jit", "pjit")
+_REMAT = ("checkpoint", "remat", "remat2")
+
+Keep = Callable[[Any], bool]
+Source = Optional[Iterator[Any]]
+
+
+def _inner(params):
+    # type: (Dict[str, Any]) -> List[Any]
+    """The jaxprs among an equation's parameters, opened."""
+    found = []
+    for value in params.values():
+        for item in value if isinstance(value, (tuple, list)) else (value,):
+            opened = getattr(item, "jaxpr", item)
+            if hasattr(opened, "eqns"):
+                found.append(opened)
+    return found
+
+
+def _draws_with(eqn, tapped):
+    # type: (Any, Keep) -> bool
+    return bool(eqn.invars) and tapped(eqn.invars[0].aval)
+
+
+def find(jaxpr, tapped=is_tapped):
+    # type: (Any, Keep) -> Tuple[Entry, ...]
+    """Where a jaxpr draws, in order. `tapped` says which keys count.
+
+    Raises Unsupported for draws inside `while`, `cond` or a function with a derivative rule of its own: how often they
+    happen is not known beforehand, or opening them would lose the rule.
+    """
+    entries = []  # type: List[Entry]
+    for eqn in jaxpr.eqns:
+        entries.extend(_entries(eqn, tapped))
+    return tuple(entries)
+
+
+def _entries(eqn, tapped):
+    # type: (Any, Keep) -> Tuple[Entry, ...]
+    name = eqn.primitive.name
+    if name == "random_bits":
+        if not _draws_with(eqn, tapped):
+            return ()
+        width = int(eqn.params["bit_width"])
+        shape = tuple(int(size) for size in eqn.outvars[0].aval.shape)
+        return (Leaf(UNIFORM, width, "uint%d" % width, shape),)
+    if name in _JIT and eqn.params["name"] == NORMAL_FUNCTION and _draws_with(eqn, tapped):
+        aval = eqn.outvars[0].aval
+        return (Leaf(NORMAL, 8 * aval.dtype.itemsize, aval.dtype.name, tuple(int(size) for size in aval.shape)),)
+    inner = [entry for jaxpr in _inner(eqn.params) for entry in find(jaxpr, tapped)]
+    if not inner:
+        return ()
+    if name in _JIT or name in _REMAT or name == "closed_call":
+        return tuple(inner)
+    if name == "scan":
+        return (Loop(int(eqn.params["length"]), bool(eqn.params["reverse"]), tuple(inner)),)
+    raise Unsupported("draws inside `%s`, where the tap cannot follow" % name)
+
+
+def _bind(eqn, values):
+    # type: (Any, Sequence[Any]) -> List[Any]
+    """Apply one equation as it stands, in the context that it was traced in."""
+    bound = eqn.primitive.get_bind_params(eqn.params)
+    # jax < 0.8 gives (functions, parameters), later versions the parameters alone.
+    functions, params = bound if isinstance(bound, tuple) else ((), bound)
+    with eqn.ctx.manager:
+        result = eqn.primitive.bind(*(list(functions) + list(values)), **params)
+    return list(result) if eqn.primitive.multiple_results else [result]
+
+
+class Interpreter(object):
+    """Evaluates jaxprs with the border open. `cache` keeps what is jitted inside, for evaluations outside of `jit`."""
+
+    def __init__(self, tapped=is_tapped):
+        # type: (Keep) -> None
+        self.tapped = tapped
+        self._jitted = {}  # type: Dict[Tuple[int, bool], Any]
+        self._entries = {}  # type: Dict[int, Tuple[Any, Tuple[Entry, ...]]]
+
+    def entries(self, eqn):
+        # type: (Any) -> Tuple[Entry, ...]
+        """Where an equation draws, found once."""
+        if id(eqn) not in self._entries:
+            # The equation is kept beside the result: a live object's id stays its own.
+            self._entries[id(eqn)] = (eqn, _entries(eqn, self.tapped))
+        return self._entries[id(eqn)][1]
+
+    def evaluate(self, jaxpr, consts, arguments, source):
+        # type: (Any, Sequence[Any], Sequence[Any], Source) -> Tuple[List[Any], List[Any]]
+        """Return the results and the draws, one a leaf; `source` gives what to use instead of drawing."""
+        environment = dict(zip(list(jaxpr.constvars) + list(jaxpr.invars), list(consts) + list(arguments)))
+        drawn = []  # type: List[Any]
+
+        def read(atom):
+            # type: (Any) -> Any
+            return atom.val if hasattr(atom, "val") else environment[atom]
+
+        for eqn in jaxpr.eqns:
+            values = [read(atom) for atom in eqn.invars]
+            entries = self.entries(eqn)
+            if not entries:
+                results = _bind(eqn, values)
+            else:
+                results, fresh = self._open(eqn, values, entries, source)
+                drawn.extend(fresh)
+            environment.update(zip(eqn.outvars, results))
+        return [read(atom) for atom in jaxpr.outvars], drawn
+
+    def _open(self, eqn, values, entries, source):
+        # type: (Any, Sequence[Any], Tuple[Entry, ...], Source) -> Tuple[List[Any], List[Any]]
+        name = eqn.primitive.name
+        if name == "random_bits" or isinstance(entries[0], Leaf) and entries[0].kind == NORMAL and self._is_normal(eqn):
+            result = _bind(eqn, values)[0] if source is None else next(source)
+            return [result], [result]
+        tape = None if source is None else [next(source) for _ in leaves(entries)]
+        if name == "scan":
+            return self._scan(eqn, values, tape)
+        closed = eqn.params.get("jaxpr", eqn.params.get("call_jaxpr"))
+        if name in _JIT:
+            return self._call(closed, values, tape)
+        return self._remat(eqn, closed, values, tape)
+
+    @staticmethod
+    def _is_normal(eqn):
+        # type: (Any) -> bool
+        return eqn.primitive.name in _JIT and eqn.params["name"] == NORMAL_FUNCTION
+
+    def _inside(self, closed):
+        # type: (Any) -> Callable[[Sequence[Any], Optional[Sequence[Any]]], Tuple[List[Any], List[Any]]]
+        """A closed or open jaxpr as a function of (arguments, tape)."""
+        jaxpr, consts = getattr(closed, "jaxpr", closed), getattr(closed, "consts", ())
+
+        def function(arguments, tape):
+            # type: (Sequence[Any], Optional[Sequence[Any]]) -> Tuple[List[Any], List[Any]]
+            return self.evaluate(jaxpr, consts, arguments, None if tape is None else iter(tape))
+
+        return function
+
+    def _call(self, closed, values, tape):
+        # type: (Any, Sequence[Any], Optional[Sequence[Any]]) -> Tuple[List[Any], List[Any]]
+        import jax
+
+        identity = (id(closed), tape is None)
+        if identity not in self._jitted:
+            self._jitted[identity] = (closed, jax.jit(self._inside(closed)))
+        results, drawn = self._jitted[identity][1](values, tape)
+        return list(results), list(drawn)
+
+    def _remat(self, eqn, closed, values, tape):
+        # type: (Any, Any, Sequence[Any], Optional[Sequence[Any]]) -> Tuple[List[Any], List[Any]]
+        import jax
+
+        function = self._inside(closed)
+        if eqn.primitive.name in _REMAT:
+            function = jax.checkpoint(
+                function, prevent_cse=eqn.params.get("prevent_cse", True), policy=eqn.params.get("policy")
+            )
+        results, drawn = function(values, tape)
+        return list(results), list(drawn)
+
+    def _scan(self, eqn, values, tape):
+        # type: (Any, Sequence[Any], Optional[Sequence[Any]]) -> Tuple[List[Any], List[Any]]
+        import jax
+
+        params = eqn.params
+        body = self._inside(params["jaxpr"])
+        first, second = params["num_consts"], params["num_consts"] + params["num_carry"]
+        consts, start, sequences = list(values[:first]), list(values[first:second]), list(values[second:])
+
+        def step(carry, given):
+            # type: (Any, Any) -> Any
+            slices, tape_slices = given
+            results, drawn = body(consts + list(carry) + list(slices), tape_slices)
+            return results[: params["num_carry"]], (results[params["num_carry"] :], drawn)
+
+        carry, (stacked, drawn) = jax.lax.scan(
+            step,
+            start,
+            (sequences, tape),
+            length=params["length"],
+            reverse=params["reverse"],
+            unroll=params.get("unroll", 1),
+        )
+        return list(carry) + list(stacked), list(drawn)
+
+
+class Program(object):
+    """`function(key, arrays) -> outputs`, traced for one set of shapes, run with any seed, arrays and tape.
+
+    function   takes a key and a dict of arrays, returns a dict of arrays; it must be traceable.
+    key, arrays  examples whose shapes and dtypes count.
+    compile    true: `jax.jit` around the whole, gradients included; false: operation by operation.
+    tapped     which keys count; by default those of `jax_tap.key`.
+    Raises Unsupported where the function draws in a place that the tap cannot follow.
+    """
+
+    def __init__(self, function, key, arrays, compile=True, tapped=is_tapped):
+        # type: (Callable[[Any, Dict[str, Any]], Dict[str, Any]], Any, Dict[str, Any], bool, Keep) -> None
+        import jax
+
+        self._closed, shapes = jax.make_jaxpr(function, return_shape=True)(key, arrays)
+        self._tree = jax.tree_util.tree_structure(shapes)
+        self._shapes = shapes
+        self.entries = find(self._closed.jaxpr, tapped)
+        self._interpreter = Interpreter(tapped)
+        wrap = jax.jit if compile else (lambda plain: plain)
+        self._forward = wrap(self._evaluate)
+        self._backward = wrap(self._differentiate)
+
+    def _evaluate(self, tape, key, arrays):
+        # type: (Optional[Sequence[Any]], Any, Dict[str, Any]) -> Tuple[Any, List[Any]]
+        import jax
+
+        flat = jax.tree_util.tree_leaves((key, arrays))
+        source = None if tape is None else iter(tape)
+        results, drawn = self._interpreter.evaluate(self._closed.jaxpr, self._closed.consts, flat, source)
+        return jax.tree_util.tree_unflatten(self._tree, results), drawn
+
+    def _differentiate(self, tape, key, arrays, rest, cotangents):
+        # type: (Optional[Sequence[Any]], Any, Dict[str, Any], Dict[str, Any], Dict[str, Any]) -> Any
+        import jax
+
+        def forward(floats):
+            # type: (Dict[str, Any]) -> Any
+            return self._evaluate(tape, key, dict(floats, **rest))
+
+        outputs, pull, drawn = jax.vjp(forward, arrays, has_aux=True)
+        return outputs, drawn, pull(cotangents)[0]
+
+    def run(self, key, arrays, cotangents):
+        # type: (Any, Dict[str, np.ndarray], Dict[str, np.ndarray]) -> Tuple[Dict[str, Any], Dict[str, Any]]
+        """Return outputs and, where there are cotangents, the gradients of sum(cotangent * output) by array name.
+
+        Arrays of integers have no gradient. Draws go to the active tap. Raises TapeMismatch, and ValueError for a
+        cotangent of no output.
+        """
+        tap = active() or JaxTap()
+        tape = tap.arguments(self.entries)
+        gradients = {}  # type: Dict[str, Any]
+        if not cotangents:
+            outputs, drawn = self._forward(tape, key, arrays)
+        else:
+            unknown = sorted(set(cotangents) - set(self._shapes))
+            if unknown:
+                raise ValueError("cotangents for %s, which the layer does not return" % ", ".join(unknown))
+            filled = {}
+            for name, shape in self._shapes.items():
+                given = cotangents.get(name)
+                filled[name] = np.zeros(shape.shape, shape.dtype) if given is None else given.astype(shape.dtype)
+            floats = {name: array for name, array in arrays.items() if array.dtype.kind not in "iub"}
+            rest = {name: array for name, array in arrays.items() if name not in floats}
+            outputs, drawn, gradients = self._backward(tape, key, floats, rest, filled)
+        tap.record(self.entries, drawn)
+        return dict(outputs), dict(gradients)

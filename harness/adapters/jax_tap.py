@@ -1,0 +1,225 @@
+"""The tap at JAX's random border: the place where `jax.random` asks a PRNG implementation for bits.
+
+A key of our own PRNG implementation (`jax.extend.random.define_prng_impl`; its bits are threefry's, so that a run draws
+exactly what plain keys draw) marks the draws that count: Flax, Equinox and `jax.random` split it, fold data into it
+and carry it through `jit`, `vmap`, `scan` and `grad`, and wherever it reaches the primitive `random_bits` the traced program
+(`jax_program`) hands the bits out as a result, or takes them from the tape as an argument. No callbacks: the
+program stays pure, one compiled function serves every seed and every tape, the order of draws is the order of the
+program, and what is traced twice or computed again in a backward pass still counts once.
+
+What is bit-exact: recorded uniforms are the floats that `jax.random.uniform` makes of the bits. A replayed decision
+becomes the bits of the smallest u (kept) or of the greatest (dropped), which decides so for every keep probability p with
+0 < p <= greatest u of the dtype (1 - 2**-23 in float32, 1 - 2**-7 in bfloat16). A replayed standard normal replaces the
+result of `jax.random.normal` itself, rounded to the dtype drawn, because no bits could express it.
+
+Imported on Python 3.6 with NumPy alone: jax is imported inside functions.
+"""
+
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from harness.adapters.base import Tap
+from harness.tape import BERNOULLI, NORMAL, UNIFORM, Draw, TapeMismatch
+
+#: How `jax.random.bernoulli` decides.
+KEEP_RULE = "u < keep"
+
+#: Bits that a draw takes from the implementation: the float dtype, its size and its stored mantissa bits.
+_FLOATS = {8: ("bfloat16", 7), 16: ("float16", 10), 32: ("float32", 23), 64: ("float64", 52)}
+
+
+class Leaf(NamedTuple):
+    """One place in a program that draws: `uniform` (with the bits an element takes) or `normal`; shape of one draw."""
+
+    kind: str
+    width: int
+    dtype: str
+    shape: Tuple[int, ...]
+
+
+class Loop(NamedTuple):
+    """A `scan` whose body draws: its leaves' arrays have a leading axis of that length."""
+
+    length: int
+    reverse: bool
+    entries: Tuple[Any, ...]
+
+
+Entry = Union[Leaf, Loop]
+
+_IMPLEMENTATION = []  # type: List[Any]
+_KEY_DTYPE = []  # type: List[Any]
+
+
+def prng_implementation():
+    # type: () -> Any
+    """The PRNG implementation whose keys are tapped: threefry2x32 under another name."""
+    if not _IMPLEMENTATION:
+        import jax
+        import jax.numpy as jnp
+        from jax.extend.random import define_prng_impl
+
+        plain = "threefry2x32"
+        words = {8: jnp.uint8, 16: jnp.uint16, 32: jnp.uint32, 64: jnp.uint64}
+
+        def wrap(data):
+            # type: (Any) -> Any
+            return jax.random.wrap_key_data(data, impl=plain)
+
+        _IMPLEMENTATION.append(
+            define_prng_impl(
+                name="harness_tap",
+                tag="tap",
+                key_shape=(2,),
+                seed=lambda seed: jax.random.key_data(jax.random.key(seed, impl=plain)),
+                split=lambda data, shape: jax.random.key_data(jax.random.split(wrap(data), shape)),
+                fold_in=lambda data, word: jax.random.key_data(jax.random.fold_in(wrap(data), word)),
+                random_bits=lambda data, width, shape: jax.random.bits(wrap(data), shape, words[width]),
+            )
+        )
+    return _IMPLEMENTATION[0]
+
+
+def key(seed):
+    # type: (int) -> Any
+    """The tapped key of a seed; it draws what `jax.random.key(seed)` draws."""
+    import jax
+
+    return jax.random.key(seed, impl=prng_implementation())
+
+
+def is_tapped(aval):
+    # type: (Any) -> bool
+    """Whether an abstract value is a key (or an array of keys) of the tapped implementation."""
+    import jax
+
+    if not _KEY_DTYPE:
+        _KEY_DTYPE.append(jax.eval_shape(key, 0).dtype)
+    return bool(getattr(aval, "dtype", None) == _KEY_DTYPE[0])
+
+
+def leaves(entries):
+    # type: (Sequence[Entry]) -> List[Leaf]
+    """All leaves, in the order in which a program's draw arrays come."""
+    found = []  # type: List[Leaf]
+    for entry in entries:
+        if isinstance(entry, Leaf):
+            found.append(entry)
+        else:
+            found.extend(leaves(entry.entries))
+    return found
+
+
+def program_order(entries):
+    # type: (Sequence[Entry]) -> List[Tuple[int, Tuple[int, ...]]]
+    """Every single draw in the order it happens: (number of the leaf, index into its array's loop axes)."""
+    order = []  # type: List[Tuple[int, Tuple[int, ...]]]
+    first = 0
+    for entry in entries:
+        if isinstance(entry, Leaf):
+            order.append((first, ()))
+            first += 1
+            continue
+        inner = program_order(entry.entries)
+        steps = range(entry.length)
+        for step in reversed(steps) if entry.reverse else steps:
+            order.extend((first + leaf, (step,) + index) for leaf, index in inner)
+        first += len(leaves(entry.entries))
+    return order
+
+
+def loop_shapes(entries):
+    # type: (Sequence[Entry]) -> List[Tuple[int, ...]]
+    """The loop axes of every leaf's array, outermost loop first."""
+    shapes = []  # type: List[Tuple[int, ...]]
+    for entry in entries:
+        if isinstance(entry, Leaf):
+            shapes.append(())
+        else:
+            shapes.extend((entry.length,) + inner for inner in loop_shapes(entry.entries))
+    return shapes
+
+
+def scalar_type(name):
+    # type: (str) -> Any
+    """NumPy's scalar type of a float dtype's name; bfloat16 is that of ml_dtypes, which jax brings along."""
+    if name == "bfloat16":
+        import ml_dtypes
+
+        return ml_dtypes.bfloat16
+    return np.dtype(name).type
+
+
+def uniform_from_bits(bits, width):
+    # type: (np.ndarray, int) -> np.ndarray
+    """The floats in [0, 1) that `jax.random.uniform` makes of these bits: the top mantissa bits over 2**mantissa."""
+    name, mantissa = _FLOATS[width]
+    words = np.asarray(bits) >> np.asarray(bits).dtype.type(width - mantissa if width > 8 else 1)
+    return np.asarray((words.astype(np.float64) * 2.0**-mantissa).astype(scalar_type(name)))
+
+
+def bits_of_decisions(kept, width):
+    # type: (np.ndarray, int) -> np.ndarray
+    """Bits that decide `u < p` so for every p in range: all zero (u = 0) where kept, all one (greatest u) elsewhere."""
+    word = np.dtype("uint%d" % width).type
+    return np.where(kept, word(0), word(2**width - 1)).astype(word)
+
+
+_ACTIVE = []  # type: List[JaxTap]
+
+
+def active():
+    # type: () -> Optional[JaxTap]
+    """The tap that is entered, if there is one."""
+    return _ACTIVE[-1] if _ACTIVE else None
+
+
+class JaxTap(Tap):
+    """Records and replays the draws of the programs that run while it is entered (see `jax_program.Program`)."""
+
+    def __enter__(self):
+        # type: () -> JaxTap
+        _ACTIVE.append(self)
+        return self
+
+    def __exit__(self, *_exc):
+        # type: (*Any) -> Optional[bool]
+        _ACTIVE.remove(self)
+        return None
+
+    def arguments(self, entries):
+        # type: (Sequence[Entry]) -> Optional[List[np.ndarray]]
+        """The arrays that a program takes instead of drawing, one a leaf; None: it draws. Raises TapeMismatch."""
+        if self.replay is None:
+            return None
+        arrays = []  # type: List[np.ndarray]
+        for leaf, loops in zip(leaves(entries), loop_shapes(entries)):
+            word = scalar_type(leaf.dtype) if leaf.kind == NORMAL else np.dtype("uint%d" % leaf.width).type
+            arrays.append(np.zeros(loops + leaf.shape, dtype=word))
+        places = leaves(entries)
+        for number, index in program_order(entries):
+            leaf = places[number]
+            draw = self.next_replay(NORMAL if leaf.kind == NORMAL else BERNOULLI, leaf.shape)
+            if leaf.kind == NORMAL:
+                arrays[number][index] = np.asarray(draw.values).astype(arrays[number].dtype)
+            else:
+                arrays[number][index] = bits_of_decisions(np.asarray(draw.values, dtype=bool), leaf.width)
+        return arrays
+
+    def record(self, entries, arrays):
+        # type: (Sequence[Entry], Sequence[Any]) -> None
+        """Append what a program drew, in the order of the program; `arrays` are bits or normals, one a leaf."""
+        places = leaves(entries)
+        if len(places) != len(arrays):
+            raise TapeMismatch("a program of %d draws gave %d" % (len(places), len(arrays)))
+        values = []  # type: List[np.ndarray]
+        for leaf, array in zip(places, arrays):
+            drawn = np.asarray(array)
+            values.append(drawn if leaf.kind == NORMAL else uniform_from_bits(drawn, leaf.width))
+        for number, index in program_order(entries):
+            leaf = places[number]
+            rule = "" if leaf.kind == NORMAL else KEEP_RULE
+            params = {"mean": 0.0, "stddev": 1.0} if leaf.kind == NORMAL else {}  # type: Dict[str, float]
+            kind = NORMAL if leaf.kind == NORMAL else UNIFORM
+            self.draws.append(Draw(kind, np.asarray(values[number][index]), rule, params))

@@ -101,12 +101,10 @@ def _quoted(option: str) -> list[str]:
 def _real(loc: tuple[int | str, ...], data: Any) -> tuple[Path, Path]:
     """Split a location into what exists in the data and the rest (a missing key, or a union's tag)."""
     for depth, step in enumerate(loc):
-        if isinstance(data, Mapping) and step in data:
-            data = data[step]
-        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
-            data = data[step]
-        else:
+        inside = step in data if isinstance(data, Mapping) else isinstance(data, list) and step in range(len(data))
+        if not inside:
             return tuple(loc[:depth]), tuple(loc[depth:])
+        data = data[step]
     return tuple(loc), ()
 
 

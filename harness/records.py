@@ -281,7 +281,8 @@ class Row:
 class Compared:
     """What comparison says of one (variant, backend): its rows, and the masks that reports draw.
 
-    masks  canonical, by site ("input", or "input/1" for a second seed): bool where kept, or floats for other noise.
+    masks   canonical, by site: bool where kept, or float32 standard normals for other noise; of the first seed.
+    detail  a traceback or a worker's last words, for a job that gave nothing.
     """
 
     variant: Variant
@@ -289,3 +290,4 @@ class Compared:
     rows: tuple[Row, ...] = ()
     masks: Arrays = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    detail: str = ""

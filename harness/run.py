@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterable, Iterator
 
-from harness.comparison.compare import Compared, compare
+from harness.comparison.compare import compare
 from harness.comparison.context import Context
 from harness.execution.plan import PlannedJob, expand, passes_of, planned
 from harness.execution.pool import Pool
-from harness.records import BackendRef, JobResult, Variant
+from harness.records import BackendRef, Compared, JobResult, Variant
 
 
 def run(
@@ -18,11 +18,13 @@ def run(
     select: Callable[[BackendRef], bool] = lambda _: True,
     on_start: Callable[[PlannedJob], None] | None = None,
     today: datetime.date | None = None,
-) -> Iterator[tuple[PlannedJob, Compared]]:
+    jobs: int | None = None,
+) -> Iterator[Compared]:
     """Run every (variant, implementation) and compare it; yields in plan order, however the workers finish.
 
     select    which backends to run; the others are left out of the plan.
     on_start  called in a worker's thread when it takes up a job, for a progress bar.
+    jobs      how many workers compute at the same time; default: all of them, one for each framework.
     today     the day on which known differences are judged; default: this one.
 
     Closing the iterator, or an exception in its consumer, ends all workers.
@@ -39,5 +41,6 @@ def run(
     def consume(result: JobResult, context: Context) -> Compared:
         return compare(result, context, day)
 
-    with Pool(consume, lambda context: context.arrays(), on_start) as pool:
-        yield from pool.run(tasks())
+    with Pool(consume, lambda context: context.arrays(), on_start, jobs) as pool:
+        for _, compared in pool.run(tasks()):
+            yield compared

@@ -92,7 +92,7 @@ def execute(
     """Run and store; None where the backend filter left nothing. Ctrl-C stores what is there, marked as interrupted."""
     from harness.commands.progress import Progress
     from harness.execution import plan
-    from harness.execution.run import run as run_cases
+    from harness.run import run as run_cases
     from harness.reporting.store import read
     from harness.reporting.writer import Writer
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import fnmatch
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,25 +14,12 @@ from harness.comparison.checks.base import Check, Finding, planned
 from harness.comparison.checks.mask import active_sites
 from harness.comparison.context import Context, Evidence
 from harness.layers.base import tape_keys
-from harness.records import AVAILABLE, Expectation, JobResult, Row, Variant, Verdict
+from harness.records import AVAILABLE, Arrays, Compared, Expectation, JobResult, Row, Variant, Verdict
 
 #: The row of a job that gave nothing: it could not be run to its end.
 RAN = "run.completes"
 #: Verdicts that an expectation may turn into `known`.
 DIFFERENCES = (Verdict.FAIL, Verdict.NONDETERMINISTIC, Verdict.UNSUPPORTED, Verdict.CRASH, Verdict.ILL_CONDITIONED)
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """The rows of one (variant, implementation), and the masks that a report shows.
-
-    masks   by tape key: bool decisions, or float32 standard normals, of the first seed.
-    detail  a traceback or a worker's last words, for a job that gave nothing.
-    """
-
-    rows: tuple[Row, ...]
-    masks: dict[str, np.ndarray] = field(default_factory=dict)
-    detail: str = ""
 
 
 def compare(result: JobResult, context: Context, today: datetime.date) -> Compared:
@@ -44,7 +31,7 @@ def compare(result: JobResult, context: Context, today: datetime.date) -> Compar
     row = row_maker(result, variant)
     if result.backend.recorded is not None:
         findings: Iterable[Finding] = recorded.findings(context, result.backend)
-        return Compared(expected(map(row, findings), variant, today))
+        return gathered(result, map(row, findings), today)
     owed = planned(context, chosen(variant))
     if result.verdict is not None:
         name = "mask.sites" if result.verdict is Verdict.FAIL else RAN
@@ -53,13 +40,19 @@ def compare(result: JobResult, context: Context, today: datetime.date) -> Compar
         finding = Finding(
             name, result.verdict, cause=result.message, seed=str(result.failed.seed) if result.failed else ""
         )
-        return Compared(expected([row(finding)], variant, today), detail=result.detail)
+        return gathered(result, [row(finding)], today)
     if not owed:
         finding = Finding("checks.planned", Verdict.ERROR, cause="no check applies to this case: nothing was compared")
-        return Compared((row(finding),))
+        return gathered(result, [row(finding)], today)
     evidence = Evidence(context, result.passes)
     rows = [row(finding) for finding in answers(evidence, owed)]
-    return Compared(expected(rows, variant, today), masks(evidence))
+    return gathered(result, rows, today, masks(evidence))
+
+
+def gathered(result: JobResult, rows: Iterable[Row], today: datetime.date, shown: Arrays | None = None) -> Compared:
+    """The rows of a job, in the light of the case's known differences."""
+    judged_rows = expected(rows, result.variant, today)
+    return Compared(result.variant, result.backend, judged_rows, shown or {}, result.versions, result.detail)
 
 
 def chosen(variant: Variant) -> Callable[[str], bool]:
@@ -90,7 +83,7 @@ def answers(evidence: Evidence, owed: dict[str, Check]) -> list[Finding]:
     return [found[name] for name in owed]
 
 
-def masks(evidence: Evidence) -> dict[str, np.ndarray]:
+def masks(evidence: Evidence) -> Arrays:
     """The first seed's masks, as a report shows them."""
     if not evidence.main:
         return {}
@@ -164,8 +157,6 @@ def matches(expectation: Expectation, row: Row, variant: Variant) -> bool:
 
 def judged(row: Row, expectation: Expectation, today: datetime.date) -> Row:
     """One row in the light of the expectation that speaks of it."""
-    import dataclasses
-
     place = str(expectation.place or row.place)
     if expectation.until is not None and expectation.until < today:
         cause = (

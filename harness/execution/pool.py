@@ -7,10 +7,13 @@ next answer overwrites. Results come out in the order in which jobs were put in,
 
 from __future__ import annotations
 
+import functools
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import Generic, TypeVar
 
 from harness.errors import WorkerError
@@ -42,6 +45,7 @@ class Pool(Generic[Result, Context]):
     consume   what to do with a job's result, in its worker's thread.
     arrays    a job's inputs, weights and cotangents, made from its context when its turn comes, so that memory stays flat.
     on_start  told of each job when a worker takes it up.
+    side_by_side  how many workers compute at the same time; None: all of them.
     """
 
     def __init__(
@@ -49,7 +53,11 @@ class Pool(Generic[Result, Context]):
         consume: Callable[[JobResult, Context], Result],
         arrays: Callable[[Context], tuple[Arrays, Arrays, Arrays]],
         on_start: Callable[[PlannedJob], None] | None = None,
+        side_by_side: int | None = None,
     ) -> None:
+        self._turns: AbstractContextManager[object] = (
+            nullcontext() if side_by_side is None else BoundedSemaphore(side_by_side)
+        )
         self._consume = consume
         self._arrays = arrays
         self._on_start = on_start
@@ -121,9 +129,10 @@ class Pool(Generic[Result, Context]):
             task = self._queues[key].get()
             if task is None:
                 break
-            if self._on_start is not None:
-                self._on_start(task.job)
-            self._complete(task, lambda task=task: self._run(key, task))  # type: ignore[misc]
+            with self._turns:
+                if self._on_start is not None:
+                    self._on_start(task.job)
+                self._complete(task, functools.partial(self._run, key, task))
         worker = self._workers.pop(key, None)
         if worker is not None:
             worker.stop()

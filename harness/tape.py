@@ -15,6 +15,9 @@ BERNOULLI = "bernoulli"
 UNIFORM = "uniform"
 NORMAL = "normal"
 
+#: The site of a draw that no output depends on (tf_keras draws four masks a kind and may use one).
+UNUSED = ""
+
 #: How a framework turns a uniform u into a decision. The name is the formula for "kept".
 KEEP_RULES = ("u >= rate", "u < keep", "floor(keep + u)")
 
@@ -40,7 +43,7 @@ class Draw(NamedTuple):
 class Slot(NamedTuple):
     """Which site a native draw belongs to, and where it lies in that site's canonical array.
 
-    site       e.g. `input`, `output`, `state.h`, `between_layers`.
+    site       e.g. `input`, `output`, `state.h`, `between_layers`; UNUSED for a draw that the layer makes and throws away.
     kind       `bernoulli` or `normal`: what is decided here (a `uniform` draw satisfies `bernoulli`).
     shape      the shape of the native draw.
     canonical  the shape of the site's whole canonical array (all slots of a site agree on it).
@@ -125,6 +128,8 @@ def assign(draws: Sequence[Draw], slots: Sequence[Slot]) -> Dict[str, Draw]:
                 "draw %d has shape %s where site %s draws %s"
                 % (index, tuple(draw.values.shape), slot.site, tuple(slot.shape))
             )
+        if slot.site == UNUSED:
+            continue
         if slot.site not in sites:
             dtype = bool if draw.kind == BERNOULLI else draw.values.dtype
             empty = np.zeros(slot.canonical, dtype=dtype)

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 
 import numpy as np
 
-from harness.tape import BERNOULLI, NORMAL, Draw, Slot, TapeMismatch, assign
+from harness.tape import BERNOULLI, NORMAL, UNUSED, Draw, Slot, TapeMismatch, assign
 
 
 class Unsupported(Exception):
@@ -174,6 +174,10 @@ def native_tape(job: Job, slots: Sequence[Slot]) -> List[Draw]:
     draws = []
     assert job.tape is not None
     for slot in slots:
+        kind = NORMAL if slot.kind == NORMAL else BERNOULLI
+        if slot.site == UNUSED:
+            draws.append(Draw(kind, np.zeros(slot.shape, dtype=bool)))
+            continue
         if slot.site not in job.tape:
             raise TapeMismatch("the tape has nothing for site %s" % slot.site)
         canonical = job.tape[slot.site]
@@ -184,7 +188,7 @@ def native_tape(job: Job, slots: Sequence[Slot]) -> List[Draw]:
                 "draws one %s mask of shape %s, the tape has %s: it shares the mask over more than the case says"
                 % (slot.site, slot.canonical, canonical.shape)
             )
-        draws.append(Draw(NORMAL if slot.kind == NORMAL else BERNOULLI, values, site=slot.site))
+        draws.append(Draw(kind, values, site=slot.site))
     return draws
 
 

@@ -110,11 +110,9 @@ def drawing(job: Job, at: str) -> Optional[SiteSpec]:
 
 
 def require_shared(site: SiteSpec, allowed: Sequence[Sequence[str]], what: str) -> None:
-    """Raise Unsupported unless the mask is shared over one of the allowed sets of axes (axes of size 1 aside)."""
-    wide = {axis for axis, size in zip(site.axes, site.shape) if axis in site.shared or size > 1}
-    for axes in allowed:
-        if set(site.shared) & wide == set(axes) & wide:
-            return
+    """Raise Unsupported unless the mask is shared over exactly one of the allowed sets of axes."""
+    if any(set(site.shared) == set(axes) for axes in allowed):
+        return
     names = " or ".join("[%s]" % ", ".join(axes) for axes in allowed)
     raise Unsupported(
         "%s draws one %s mask shared over %s; the case asks for shared: [%s]"

@@ -35,6 +35,7 @@ class Decision:
     arrange     turns an array of shape `drawn` into one of the dropped tensor's shape (broadcasting, transposing);
                 None: they are the same.
     constant    the answer where nothing is drawn.
+    graded      whether the levels stay the same at every rate, so that a rate can be read off a mask.
     stream      the stream in words, where it depends on the query; else "" and the rule's own words stand.
     """
 
@@ -44,6 +45,7 @@ class Decision:
     keep_high: bool = True
     arrange: Arrange | None = None
     constant: bool = True
+    graded: bool = True
     stream: str = ""
 
     @property

@@ -70,7 +70,7 @@ class Threefry(Source):
     """JAX's threefry bits: `level = word >> (width - bits)` of words `width` bits wide.
 
     Partitionable: element i is one counter i, of 64 bits; original: element i of n shares counters with element
-    i + n / 2 (see `harness.streams.keys.threefry_bits`).
+    i + n / 2 (see `original_words`).
     """
 
     def __init__(self, key: tuple[int, int], width: int, bits: int, count: int, partitionable: bool = True) -> None:
@@ -100,13 +100,13 @@ class Threefry(Source):
 
     def _original(self, start: int, stop: int) -> Levels:
         per_word = max(1, 32 // self._width)
-        words_each = max(1, self._width // 32)
-        low, high = start * words_each // per_word, -(-stop * words_each // per_word)
-        total = -(-self._count * words_each // per_word)
-        words = original_words(self._key, low, high, total)
-        if words_each == 2:
-            wide = words[0::2].astype(np.uint64) << np.uint64(32) | words[1::2]
-            return wide >> np.uint64(64 - self.bits)
+        if self._width == 64:
+            # The high halves are the first half of the words, the low halves the second.
+            high_half = original_words(self._key, start, stop, 2 * self._count).astype(np.uint64)
+            low_half = original_words(self._key, self._count + start, self._count + stop, 2 * self._count)
+            return (high_half << np.uint64(32) | low_half) >> np.uint64(64 - self.bits)
+        low, high = start // per_word, -(-stop // per_word)
+        words = original_words(self._key, low, high, -(-self._count // per_word))
         if per_word > 1:
             parts = words[:, None] >> np.arange(0, 32, self._width, dtype=np.uint32)
             words = (parts & np.uint32((1 << self._width) - 1)).reshape(-1)

@@ -38,7 +38,8 @@ def order(evidence: Evidence) -> Iterator[Finding]:
     for one, result in evidence.main[:1]:
         reference = evidence.reference(one, result).outputs
         if distance(reference["h"], reference["c"]) <= sum(limit_of(evidence.context, k, one.mode)[0] for k in "hc"):
-            yield Finding("state.order", Verdict.ERROR, cause="the case's h and c are equal: it cannot tell them apart")
+            cause = "the case's h and c are no farther apart than rounding: it cannot tell them"
+            yield Finding("state.order", Verdict.ILL_CONDITIONED, cause=cause)
             return
         if not {"h", "c"} <= set(result.outputs):
             yield Finding("state.order", Verdict.FAIL, cause="gave no h and c")
@@ -108,7 +109,7 @@ def handover(evidence: Evidence) -> Iterator[Finding]:
     blind = [name for name, other in wrong.items() if distance(right, other) <= 2 * limit]
     if blind:
         cause = f"the case cannot tell (h, c) from {', '.join(blind)}"
-        yield Finding("state.handover", Verdict.ERROR, near, limit, "absolute", cause=cause)
+        yield Finding("state.handover", Verdict.ILL_CONDITIONED, near, limit, "absolute", cause=cause)
         return
     gaps = {name: distance(result.outputs["y"], other) for name, other in wrong.items()}
     nearest = min(gaps, key=lambda name: gaps[name])

@@ -9,16 +9,37 @@ Import policy: Keras is imported inside functions only.
 
 from typing import Any, Dict, List
 
-from harness.adapters.base import Job, SiteSpec, Unsupported
-from harness.adapters.keras3_run import KerasAdapter, Network, Tensors, keras_implementation
+from harness.adapters.base import Job, Outcome, SiteSpec, Unsupported
+from harness.adapters.keras3_run import KerasAdapter, keras_implementation
+from harness.adapters.tensorflow_base import Network, check_training, with_training
 from harness.tape import BERNOULLI, NORMAL, Slot
 
 
 class Noise(KerasAdapter):
-    """One layer with one draw at the site `input`."""
+    """One layer with one draw at the site `input`.
 
+    Option `training` (TensorFlow): the flag as Python's bool, or as a `tensor` that a `tf.function` is given.
+    """
+
+    options = dict(KerasAdapter.options, training="python")
     sites = ("input",)
     kind = BERNOULLI
+
+    def check(self, job: Job) -> None:
+        super(Noise, self).check(job)
+        check_training(self.option(job, "training"), bool(self.option(job, "tf_function")))
+
+    def call(self, job: Job) -> Outcome:
+        if self.option(job, "training") != "tensor":
+            return super(Noise, self).call(job)
+        import tensorflow as tf
+
+        try:
+            return super(Noise, self).call(job)
+        except tf.errors.OperatorNotAllowedInGraphError as error:
+            raise Unsupported(
+                "Keras 3 branches on `training` in Python: %s" % str(error).strip().splitlines()[-1].strip()
+            )
 
     def site_of(self, job: Job) -> SiteSpec:
         """The one site."""
@@ -42,11 +63,8 @@ class Noise(KerasAdapter):
 
     def network(self, keras: Any, job: Job) -> Network:
         layer = self.layer(keras, job)
-
-        def forward(inputs: Tensors) -> Tensors:
-            return {"y": layer(inputs["x"], training=job.train)}
-
-        return Network({}, [layer], forward)
+        as_tensor = self.option(job, "training") == "tensor"
+        return with_training(lambda x, training: layer(x, training=training), layer, job, as_tensor)
 
 
 def common(job: Job) -> Dict[str, Any]:

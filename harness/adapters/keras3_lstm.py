@@ -96,9 +96,7 @@ class Lstm(KerasAdapter):
             between = drawing(job, prefix + "between_layers", train_only=True)
             if between is not None and layer < layers - 1:
                 mask = tuple(between.shape[1:])
-                found.append(
-                    Slot(prefix + "between_layers", BERNOULLI, mask, (layers - 1,) + mask, (layer,))
-                )
+                found.append(Slot(prefix + "between_layers", BERNOULLI, mask, (layers - 1,) + mask, (layer,)))
         output = drawing(job, prefix + "output", train_only=True)
         if output is not None:
             mask = tuple(output.shape) if sequences else (output.shape[0], output.shape[2])

@@ -7,31 +7,16 @@ Import policy: Keras and the frameworks are imported inside functions only.
 """
 
 import contextlib
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from harness.adapters import tensorflow_arrays
 from harness.adapters.base import Adapter, Job, Outcome, Tap, Unsupported, implementation
 from harness.adapters.keras3_jax_tap import RULE, KerasJaxTap, Seen, Trace
 from harness.adapters.keras3_load import BACKENDS, load
+from harness.adapters.tensorflow_base import Network, Tensors, run_tensorflow
 from harness.adapters.tensorflow_tap import TensorFlowTap
 from harness.tape import Draw
-
-Tensors = Dict[str, Any]
-
-
-class Network(NamedTuple):
-    """Keras layers that are built, and how to call them.
-
-    variables  the keras Variable of each canonical weight, in the canonical layout.
-    layers     every layer, for their seeds and other state.
-    forward    canonical inputs to canonical outputs, as tensors of the backend.
-    """
-
-    variables: Dict[str, Any]
-    layers: Sequence[Any]
-    forward: Callable[[Tensors], Tensors]
 
 
 class KerasAdapter(Adapter):
@@ -140,21 +125,6 @@ def _native(backend: str, array: np.ndarray) -> Any:
     return tf.constant(array, dtype=array.dtype.name)
 
 
-def run_tensorflow(network: Network, job: Job, tf_function: bool) -> Outcome:
-    """Run on TensorFlow: eagerly, or traced once as a `tf.function`."""
-    import tensorflow as tf
-
-    tf.random.set_seed(job.seed)
-    variables = {name: getattr(variable, "_value", variable) for name, variable in network.variables.items()}
-
-    def step(inputs: Tensors, cotangents: Tensors) -> Any:
-        return tensorflow_arrays.differentiate(network.forward, inputs, variables, cotangents)
-
-    run = tf.function(step) if tf_function else step
-    outputs, gradients = run(tensorflow_arrays.tensors(job.inputs), tensorflow_arrays.tensors(job.cotangents))
-    return Outcome(tensorflow_arrays.to_numpy(outputs), tensorflow_arrays.to_numpy(gradients))
-
-
 def run_torch(network: Network, job: Job) -> Outcome:
     """Run on torch with autograd."""
     import torch
@@ -259,5 +229,3 @@ def _reseeded(variable: Any, seed: int) -> np.ndarray:
 
 def _arrays(named: Tensors) -> Dict[str, np.ndarray]:
     return {name: np.asarray(array) for name, array in named.items()}
-
-

@@ -5,8 +5,9 @@ Import policy: TensorFlow is imported inside functions only.
 
 import contextlib
 import importlib
+import os
 import sys
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Any, Dict, Iterator
 
 import numpy as np
 
@@ -30,7 +31,8 @@ def lean_imports() -> Iterator[None]:
 
 
 def load(*names: str) -> Any:
-    """Import tensorflow, then the named modules, lean; return tensorflow."""
+    """Import tensorflow, then the named modules, lean; return tensorflow. Its start-up log is left out."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with lean_imports():
         tensorflow = importlib.import_module("tensorflow")
         for name in names:
@@ -53,18 +55,18 @@ def to_numpy(named: Dict[str, Any]) -> Dict[str, np.ndarray]:
 def differentiate(forward: Any, inputs: Dict[str, Any], variables: Dict[str, Any], cotangents: Dict[str, Any]) -> Any:
     """Run `forward(inputs)`, a dict of outputs by name, and pull the cotangents back through it.
 
-    Returns (outputs, gradients) by name; gradients with respect to every input and variable, zeros where unconnected, and
+    Returns (outputs, gradients) by name; gradients with respect to every floating input and variable, zeros where unconnected, and
     none at all without cotangents. Works eagerly and inside a `tf.function`.
     """
     import tensorflow as tf
 
     if not cotangents:
         return forward(inputs), {}
+    sources = {name: tensor for name, tensor in inputs.items() if tensor.dtype.is_floating}
     with tf.GradientTape() as tape:
-        tape.watch(list(inputs.values()))
+        tape.watch(list(sources.values()))
         outputs = forward(inputs)
     names = list(cotangents)
-    sources = dict(inputs)
     sources.update(variables)
     found = tape.gradient(
         [outputs[name] for name in names],
@@ -73,8 +75,3 @@ def differentiate(forward: Any, inputs: Dict[str, Any], variables: Dict[str, Any
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
     return outputs, dict(zip(sources, found))
-
-
-def shape_of(place: Sequence[int]) -> List[int]:
-    """A noise shape as plain integers."""
-    return [int(size) for size in place]

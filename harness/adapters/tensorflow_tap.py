@@ -143,20 +143,22 @@ class TensorFlowTap(Tap):
 
 
 class Program(object):
-    """The random nodes in program order, which gives every draw its index on a tape before anything has run."""
+    """The random nodes in program order, which gives every draw its index on a tape before anything has run.
+
+    trips  how often each loop runs, in program order; an adapter that replays several loops says so.
+    """
 
     def __init__(self) -> None:
+        self.trips = ()  # type: Sequence[int]
         self._plain = []  # type: List[int]
         self._loops = {}  # type: Dict[int, List[int]]
-        self._trips = {}  # type: Dict[int, Optional[int]]
 
-    def add(self, node: int, loop: Optional[int] = None, trips: Optional[int] = None) -> None:
-        """Note a node; `loop` is the number of the loop around it, `trips` how often that loop runs, where known."""
+    def add(self, node: int, loop: Optional[int] = None) -> None:
+        """Note a node; `loop` is the number of the loop around it."""
         if loop is None:
             self._plain.append(node)
         else:
             self._loops.setdefault(loop, []).append(node)
-            self._trips[loop] = trips
 
     def position(self, key: Key, total: int) -> int:
         """The index of a draw on a tape of `total` draws. Raises TapeMismatch where it cannot be known."""
@@ -170,9 +172,9 @@ class Program(object):
         return index + key[1] * len(nodes) + nodes.index(key[2])
 
     def _trip_count(self, loop: int, total: int) -> int:
-        trips = self._trips[loop]
-        if trips is not None:
-            return trips
+        order = sorted(self._loops).index(loop)
+        if order < len(self.trips):
+            return self.trips[order]
         if len(self._loops) > 1:
             raise TapeMismatch("several loops of unknown length draw: their places on the tape are not known")
         return (total - len(self._plain)) // len(self._loops[loop])
@@ -231,8 +233,8 @@ def _pass_through(tap: TensorFlowTap, kind: str, node: int, native: Any) -> Any:
     from tensorflow.python.framework import ops
     from tensorflow.python.ops import script_ops
 
-    loop, counter, trips = _enclosing_loop(ops.get_default_graph())
-    tap.program.add(node, loop, trips)
+    loop, counter = _enclosing_loop(ops.get_default_graph())
+    tap.program.add(node, loop)
 
     def run(values: np.ndarray, step: Any = None) -> np.ndarray:
         if not _ACTIVE:
@@ -249,23 +251,23 @@ def _pass_through(tap: TensorFlowTap, kind: str, node: int, native: Any) -> Any:
     return used
 
 
-def _enclosing_loop(graph: Any) -> Tuple[Optional[int], Any, Optional[int]]:
-    """Return (number, step tensor, trip count) of the loop around the place that is being traced, or Nones.
+def _enclosing_loop(graph: Any) -> Tuple[Optional[int], Any]:
+    """Return (number, step tensor) of the loop around the place that is being traced, or Nones.
 
-    A loop of TensorFlow 2 is a FuncGraph whose first input counts the steps and whose second bounds them
-    (`while_v2`); a loop of TensorFlow 1 is a context that counts nothing.
+    A loop of TensorFlow 2 is a FuncGraph whose first input counts the steps (`while_v2`); a loop of TensorFlow 1 is a
+    context that counts nothing.
     """
     inner = graph
     while inner is not None:
         if type(inner).__name__ == "WhileBodyFuncGraph":
-            return _number(inner), inner.inputs[0], getattr(inner, "_parity_trips", None)
+            return _number(inner), inner.inputs[0]
         inner = getattr(inner, "outer_graph", None)
     context = graph._get_control_flow_context() if hasattr(graph, "_get_control_flow_context") else None
     while context is not None:
         if type(context).__name__ == "WhileContext":
-            return _number(context), None, None
+            return _number(context), None
         context = context.outer_context
-    return None, None, None
+    return None, None
 
 
 def _number(loop: Any) -> int:

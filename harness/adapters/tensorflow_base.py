@@ -1,0 +1,112 @@
+"""What all adapters that run on TensorFlow share: a network of tensors and variables, run eagerly or in a `tf.function`.
+
+Seeds: `tf.random.set_seed(job.seed)`; the functions get no op seed, as in the documents that this project follows, unless
+an adapter says otherwise.
+
+Import policy: TensorFlow is imported inside functions only.
+"""
+
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
+
+from harness.adapters.base import Adapter, Job, Outcome, Unsupported
+from harness.adapters.tensorflow_arrays import differentiate, load, tensors, to_numpy
+from harness.adapters.tensorflow_tap import TensorFlowTap
+from harness.tape import Draw
+
+Tensors = Dict[str, Any]
+
+
+class Network(NamedTuple):
+    """Layers that are built, and how to call them.
+
+    variables  the variable of each canonical weight, in the canonical layout.
+    layers     every layer, for their seeds and other state.
+    forward    canonical inputs to canonical outputs, as tensors of the backend.
+    extra      further tensors that `forward` finds among its inputs, such as a training flag.
+    """
+
+    variables: Dict[str, Any]
+    layers: Sequence[Any]
+    forward: Callable[[Tensors], Tensors]
+    extra: Tensors = {}  # noqa: B006 - NamedTuple defaults are never mutated here
+
+
+class TensorFlowAdapter(Adapter):
+    """One TensorFlow API. Subclasses write `slots` and `network`. Option `tf_function` traces the call."""
+
+    options = {"tf_function": False}  # type: Dict[str, Any]
+    #: further modules to import with TensorFlow.
+    modules = ()  # type: Sequence[str]
+
+    def __init__(self) -> None:
+        self._tap = None  # type: Optional[TensorFlowTap]
+
+    def check(self, job: Job) -> None:
+        super(TensorFlowAdapter, self).check(job)
+        for site in job.sites:
+            if site.scale == "none" and site.noise in ("bernoulli", "alpha"):
+                raise Unsupported("TensorFlow scales survivors by 1 / (1 - rate); it has no dropout without a scale")
+
+    def tap(self, replay: Optional[Sequence[Draw]]) -> TensorFlowTap:
+        load(*self.modules)
+        self._tap = TensorFlowTap(replay)
+        return self._tap
+
+    def network(self, tf: Any, job: Job) -> Network:
+        """Build what this job calls, weights included."""
+        raise NotImplementedError
+
+    def trips(self, job: Job) -> Sequence[int]:
+        """How often each loop that draws runs, in program order."""
+        return ()
+
+    def call(self, job: Job) -> Outcome:
+        tf = load(*self.modules)
+        assert self._tap is not None
+        self._tap.program.trips = tuple(self.trips(job))
+        return run_tensorflow(self.network(tf, job), job, bool(self.option(job, "tf_function")))
+
+
+def run_tensorflow(network: Network, job: Job, tf_function: bool) -> Outcome:
+    """Run on TensorFlow: eagerly, or traced once as a `tf.function`."""
+    import tensorflow as tf
+
+    tf.random.set_seed(job.seed)
+    variables = {name: getattr(variable, "_value", variable) for name, variable in network.variables.items()}
+
+    def step(inputs: Tensors, cotangents: Tensors) -> Any:
+        return differentiate(network.forward, inputs, variables, cotangents)
+
+    run = tf.function(step) if tf_function else step
+    inputs = tensors(job.inputs)
+    inputs.update(network.extra)
+    outputs, gradients = run(inputs, tensors(job.cotangents))
+    return Outcome(to_numpy(outputs), to_numpy(gradients))
+
+
+def check_training(training: Any, tf_function: bool) -> None:
+    """Raise Unsupported for a value of option `training` that means nothing."""
+    if training not in ("python", "tensor"):
+        raise Unsupported("option training is 'python' or 'tensor', not %r" % (training,))
+    if training == "tensor" and not tf_function:
+        raise Unsupported("a training flag that is a tensor is a matter of tf_function: true")
+
+
+def with_training(call: Callable[[Any, Any], Any], layer: Any, job: Job, as_tensor: bool) -> Network:
+    """The network y = call(x, training); the flag is Python's, or a tensor that a `tf.function` is given."""
+    if not as_tensor:
+        return Network({}, [layer], lambda inputs: {"y": call(inputs["x"], job.train)})
+    import tensorflow as tf
+
+    extra = {"training": tf.constant(job.train)}
+    return Network({}, [layer], lambda inputs: {"y": call(inputs["x"], inputs["training"])}, extra)
+
+
+def refuse_rate_one(job: Job, tf: Any) -> None:
+    """Raise Unsupported with TensorFlow's own words where `tf.nn.dropout` would raise."""
+    if not job.train or not any(site.rate == 1.0 for site in job.sites):
+        return
+    try:
+        tf.nn.dropout(tf.ones((1,)), rate=1.0)
+    except ValueError as error:
+        raise Unsupported("tf.nn.dropout refuses rate 1: %s" % error)

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,12 @@ class Decision:
     def count(self) -> int:
         """Number of elements drawn."""
         return math.prod(self.drawn)
+
+    def spread(self, shape: tuple[int, ...]) -> Decision:
+        """Return this decision broadcast over a tensor of a larger shape."""
+        if shape == self.drawn:
+            return self
+        return replace(self, arrange=lambda keep: np.broadcast_to(keep, shape))
 
     def decide(self, levels: Levels, out: Bools) -> None:
         """Write the decisions on some levels."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -31,98 +31,126 @@ class FileRefused(ValueError):
     """A file that holds no array of numbers."""
 
 
-def array_spec(
-    raw: Any,
-    where: Where,
-    name: str,
-    folder: str,
-    complaints: Complaints,
-    *,
-    shape: Shape | None = None,
-    stream: str = "",
-) -> ArraySpec | None:
-    """Resolve one array of a case, or complain and return None.
+class ArrayReader:
+    """Resolves what a case says about its arrays.
 
-    raw     a number or nested lists; or a mapping with `values`, `file` or `fill`.
-    name    of the input, weight or output; the default key within an `.npz`.
     folder  of the case, posix; files are seen from there.
-    shape   what the array must have, where that is known; a fill then needs no shape of its own.
-    stream  sub-stream of a fill's seed (see harness.cases.filling).
+    place   tells where in the case a path stands.
     """
-    before = len(complaints)
-    if not isinstance(raw, Mapping):
-        raw_values, where_values = raw, where
-        found = _values_spec(raw_values, None, where_values, complaints)
-    elif "file" in raw:
-        found = _file_spec(raw, where, name, folder, complaints)
-    elif "values" in raw:
-        values = validate(ValuesEntry, raw, where, complaints)
-        given = None if values is None or values.shape is None else tuple(values.shape)
-        found = None if values is None else _values_spec(values.values, given, (*where, "values"), complaints)
-    elif "fill" in raw or "shape" in raw:
-        found = _fill_spec(raw, where, complaints, shape, stream)
-    else:
-        near = next((did_you_mean(str(key), ("fill", "file", "values")) for key in raw), "")
-        complaints.add(where, f"needs one of fill, file or values{near}")
-        found = None
-    if found is None or len(complaints) > before:
-        return None
-    if shape is not None and found.shape != shape:
-        complaints.add(where, f"{name} must have shape {list(shape)}, but has {list(found.shape)}")
-        return None
-    if math.prod(found.shape) > MAX_ELEMENTS:
-        count = f"{math.prod(found.shape):,}"
-        complaints.add(where, f"would have {count} elements; at most {MAX_ELEMENTS:,} are possible")
-        return None
-    return found
 
+    def __init__(self, folder: str, place: Callable[[Where], Place], complaints: Complaints) -> None:
+        self.folder = folder
+        self.place = place
+        self.complaints = complaints
+        self._rule: tuple[Any, FillEntry | None, Place] | None = None
 
-def _fill_spec(
-    raw: Mapping[str, Any], where: Where, complaints: Complaints, shape: Shape | None, stream: str
-) -> ArraySpec | None:
-    entry = validate(FillEntry, raw, where, complaints)
-    if entry is None:
-        return None
-    takes = ("fill", "shape", *FILLS[entry.fill])
-    for key in raw:
-        if key not in takes:
-            complaints.add((*where, key), f"{entry.fill} takes no {key}", key=True)
-    if entry.low > entry.high:
-        complaints.add(
-            (*where, "low" if "low" in raw else "high"), f"low is {entry.low}, above high, which is {entry.high}"
+    def spec(
+        self, raw: Any, where: Where, name: str, *, shape: Shape | None = None, stream: str = ""
+    ) -> ArraySpec | None:
+        """Resolve one array, or complain and return None.
+
+        raw     a number or nested lists; or a mapping with `values`, `file` or `fill`.
+        name    of the input, weight or output; the default key within an `.npz`.
+        shape   what the array must have, where that is known; a fill then needs no shape of its own.
+        stream  sub-stream of a fill's seed (see harness.cases.filling).
+        """
+        before = len(self.complaints)
+        if not isinstance(raw, Mapping):
+            found = self._values(raw, None, where, where)
+        elif "file" in raw:
+            found = self._file(raw, where, name)
+        elif "values" in raw:
+            values = validate(ValuesEntry, raw, where, self.complaints)
+            found = None if values is None else self._values(values.values, values.shape, (*where, "values"), where)
+        elif "fill" in raw or "shape" in raw:
+            found = self._fill(raw, where, shape, stream)
+        else:
+            near = next((did_you_mean(str(key), ("fill", "file", "values")) for key in raw), "")
+            self.complaints.add(where, f"needs one of fill, file or values{near}")
+            found = None
+        if found is None or len(self.complaints) > before:
+            return None
+        if shape is not None and found.shape != shape:
+            message = f"{name} must have shape {list(shape)}, but this has {list(found.shape)}"
+            self.complaints.add(where, message)
+            return None
+        if math.prod(found.shape) > MAX_ELEMENTS:
+            message = f"would have {math.prod(found.shape):,} elements; at most {MAX_ELEMENTS:,} are possible"
+            self.complaints.add(where, message)
+            return None
+        return found
+
+    def _fill(self, raw: Mapping[str, Any], where: Where, shape: Shape | None, stream: str) -> ArraySpec | None:
+        if self._rule is None or self._rule[0] is not raw:  # one rule may make many weights
+            self._rule = (raw, self._fill_entry(raw, where), self.place(where))
+        _, entry, place = self._rule
+        if entry is None:
+            return None
+        own = tuple(entry.shape) if entry.shape is not None else shape
+        if own is None:
+            self.complaints.add((*where, "shape"), "is required")
+            return None
+        if len(own) > MAX_RANK:
+            self.complaints.add((*where, "shape"), f"has {len(own)} axes; at most {MAX_RANK} are possible")
+            return None
+        return ArraySpec(
+            shape=own,
+            fill=entry.fill,
+            seed=entry.seed,
+            stream=stream,
+            low=entry.low,
+            high=entry.high,
+            mean=entry.mean,
+            stddev=entry.stddev,
+            value=entry.value,
+            place=place,
         )
-    own = tuple(entry.shape) if entry.shape is not None else shape
-    if own is None:
-        complaints.add((*where, "shape"), "is required")
-        return None
-    if len(own) > MAX_RANK:
-        complaints.add((*where, "shape"), f"has {len(own)} axes; at most {MAX_RANK} are possible")
-        return None
-    return ArraySpec(
-        shape=own,
-        fill=entry.fill,
-        seed=entry.seed,
-        stream=stream,
-        low=entry.low,
-        high=entry.high,
-        mean=entry.mean,
-        stddev=entry.stddev,
-        value=entry.value,
-    )
 
+    def _fill_entry(self, raw: Mapping[str, Any], where: Where) -> FillEntry | None:
+        before = len(self.complaints)
+        entry = validate(FillEntry, raw, where, self.complaints)
+        if entry is None:
+            return None
+        takes = FILLS[entry.fill]
+        for key in raw:
+            if key not in takes and key not in ("fill", "shape"):
+                self.complaints.add((*where, key), f"{entry.fill} takes no {key}", key=True)
+        if entry.low > entry.high:
+            end = "low" if "low" in raw else "high"
+            self.complaints.add((*where, end), f"low is {entry.low:g}, above high, which is {entry.high:g}")
+        return entry if len(self.complaints) == before else None
 
-def _values_spec(values: Any, shape: Shape | None, where: Where, complaints: Complaints) -> ArraySpec | None:
-    found = _literal_shape(values, where, complaints)
-    if found is None:
-        return None
-    if not all(found):
-        complaints.add(where, "holds no values")
-        return None
-    if shape is not None and math.prod(shape) != math.prod(found):
-        count = math.prod(found)
-        complaints.add((*where[:-1], "shape"), f"{count} values do not fill the shape {list(shape)}")
-        return None
-    return ArraySpec(shape=found if shape is None else shape, values=values)
+    def _values(self, values: Any, shape: list[int] | None, at: Where, where: Where) -> ArraySpec | None:
+        """An array written out; `at` is where the values stand, `where` the whole entry."""
+        found = _literal_shape(values, at, self.complaints)
+        if found is None:
+            return None
+        if not all(found):
+            self.complaints.add(at, "holds no values")
+            return None
+        if shape is not None and math.prod(shape) != math.prod(found):
+            self.complaints.add((*where, "shape"), f"{math.prod(found)} values do not fill the shape {shape}")
+            return None
+        return ArraySpec(shape=found if shape is None else tuple(shape), values=values, place=self.place(where))
+
+    def _file(self, raw: Mapping[str, Any], where: Where, name: str) -> ArraySpec | None:
+        entry = validate(FileEntry, raw, where, self.complaints)
+        if entry is None:
+            return None
+        file = resolve_file(self.folder, entry.file)
+        key = entry.key or (name if file.endswith(".npz") else "")
+        try:
+            shape = header_shape(file, key)
+        except FileRefused as error:
+            self.complaints.add((*where, "file"), str(error))
+            return None
+        if entry.shape is not None and tuple(entry.shape) != shape:
+            self.complaints.add((*where, "shape"), f"the file has shape {list(shape)}, not {entry.shape}")
+            return None
+        if not all(shape):
+            self.complaints.add((*where, "file"), f"{file} holds no values: its shape is {list(shape)}")
+            return None
+        return ArraySpec(shape=shape, file=file, key=key, place=self.place(where))
 
 
 def _literal_shape(values: Any, where: Where, complaints: Complaints) -> Shape | None:
@@ -146,28 +174,6 @@ def _literal_shape(values: Any, where: Where, complaints: Complaints) -> Shape |
             complaints.add((*where, index), f"has shape {list(shape)}, the entries before it {list(first)}")
             return None
     return (len(values), *(first or ()))
-
-
-def _file_spec(
-    raw: Mapping[str, Any], where: Where, name: str, folder: str, complaints: Complaints
-) -> ArraySpec | None:
-    entry = validate(FileEntry, raw, where, complaints)
-    if entry is None:
-        return None
-    file = resolve_file(folder, entry.file)
-    key = entry.key or (name if file.endswith(".npz") else "")
-    try:
-        shape = header_shape(file, key)
-    except FileRefused as error:
-        complaints.add((*where, "file"), str(error))
-        return None
-    if entry.shape is not None and tuple(entry.shape) != shape:
-        complaints.add((*where, "shape"), f"the file has shape {list(shape)}, not {entry.shape}")
-        return None
-    if not all(shape):
-        complaints.add((*where, "file"), f"{file} holds no values: its shape is {list(shape)}")
-        return None
-    return ArraySpec(shape=shape, file=file, key=key)
 
 
 def resolve_file(folder: str, file: str) -> str:
@@ -230,11 +236,3 @@ def check_numbers(dtype: np.dtype[Any], file: str) -> None:
     """Raise FileRefused unless `dtype` is of real numbers or truth values."""
     if dtype.kind not in "fiub":
         raise FileRefused(f"{file} holds {dtype}, which are no real numbers")
-
-
-def place_of(spec: ArraySpec, place: Place) -> ArraySpec:
-    """The same spec with its place in the case."""
-    return ArraySpec(**{name: getattr(spec, name) for name in _FIELDS if name != "place"}, place=place)
-
-
-_FIELDS: Sequence[str] = tuple(ArraySpec.__dataclass_fields__)

@@ -2,130 +2,203 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path as FilePath
 from typing import Any
 
 from harness.adapters.base import Implementation, implementations
-from harness.cases.arrays import array_spec, resolve_file
+from harness.cases.arrays import ArrayReader, resolve_file
 from harness.cases.problems import Complaints, Path, show, validate
 from harness.cases.schema import BackendEntry, ExpectEntry, RecordedEntry, TargetEntry
-from harness.errors import did_you_mean
+from harness.errors import Place, did_you_mean
 from harness.records import BACKENDS, ArraySpec, BackendRef, Expectation
 
 #: The environment name that means the interpreter at hand.
 CURRENT = "current"
+_NO_SETTINGS = BackendEntry()
 
 
-def known_implementations(backend: str, layer: str) -> dict[str, Implementation]:
+def known_implementations(backend: str, layer: str) -> Mapping[str, Implementation]:
     """The implementations of a layer kind on a backend, by import name."""
-    return {name: item for (where, kind, name), item in implementations().items() if (where, kind) == (backend, layer)}
+    return _by_kind(len(implementations())).get((backend, layer), {})
 
 
-def backend_refs(
-    raw: Sequence[Any], layer: str | None, folder: str, environment: str, complaints: Complaints
-) -> tuple[BackendRef, ...]:
-    """Resolve the list. `layer` is None where the case's layer is unknown; implementations are then not looked up.
+@functools.lru_cache(maxsize=1)
+def _by_kind(_size: int) -> dict[tuple[str, str], dict[str, Implementation]]:
+    """The registry by (backend, layer); made anew when it has grown."""
+    found: dict[tuple[str, str], dict[str, Implementation]] = {}
+    for (backend, layer, name), item in implementations().items():
+        found.setdefault((backend, layer), {})[name] = item
+    return found
 
-    `environment` is the case's default. Recorded outputs get shapes only here; `check_recorded` compares them with the kind's.
+
+class BackendList:
+    """Resolves a case's `backends`.
+
+    layer        None where the case's layer is unknown; implementations are then not looked up.
+    folder       of the case; targets and recorded files are seen from there.
+    environment  the case's default.
+    place        tells where in the file a path stands.
     """
-    refs: list[BackendRef] = []
-    first: dict[str, int] = {}
-    for index, entry in enumerate(raw):
-        where: Path = ("backends", index)
-        ref = _resolve(entry, where, layer, folder, environment, complaints)
-        if ref is None:
-            continue
-        for label in _labels(ref, layer):
-            if label in first:
-                complaints.add(where, f"{label} is listed twice (first as entry {first[label] + 1})")
-                break
-            first[label] = index
-        refs.append(ref)
-    return tuple(refs)
 
+    def __init__(
+        self,
+        layer: str | None,
+        folder: str,
+        environment: str,
+        place: Callable[[Path], Place],
+        complaints: Complaints,
+    ) -> None:
+        self.layer = layer
+        self.folder = folder
+        self.environment = environment
+        self.place = place
+        self.complaints = complaints
 
-def _resolve(
-    entry: Any, where: Path, layer: str | None, folder: str, environment: str, complaints: Complaints
-) -> BackendRef | None:
-    if isinstance(entry, str):
-        return _implementation(entry, None, {}, where, layer, environment, complaints)
-    if not isinstance(entry, Mapping):
-        complaints.add(where, f"must be a backend, such as numpy or {{torch: torch.nn.LSTM}}, not {show(entry)}")
-        return None
-    if "recorded" in entry:
-        return _recorded(entry, where, folder, complaints)
-    if "target" in entry or "framework" in entry:
-        return _target(entry, where, folder, environment, complaints)
-    named = [key for key in entry if key not in BackendEntry.model_fields]
-    if len(named) != 1:
+    def resolve(self, raw: Sequence[Any]) -> tuple[BackendRef, ...]:
+        """All entries that mean something; complaints tell of the others.
+
+        Recorded outputs are only read here; `check_recorded` compares their shapes with the layer's.
+        """
+        refs: list[BackendRef] = []
+        first: dict[str, int] = {}
+        for index, entry in enumerate(raw):
+            where: Path = ("backends", index)
+            ref = self._entry(entry, where)
+            if ref is None:
+                continue
+            for label in _labels(ref, self.layer):
+                if label in first:
+                    self.complaints.add(where, f"{label} is listed twice (first as entry {first[label] + 1})")
+                    break
+                first[label] = index
+            refs.append(ref)
+        return tuple(refs)
+
+    def _entry(self, entry: Any, where: Path) -> BackendRef | None:
+        if isinstance(entry, str):
+            return self._implementation(entry, None, {}, where, where)
+        if not isinstance(entry, Mapping):
+            message = f"must be a backend, such as numpy or {{torch: torch.nn.LSTM}}, not {show(entry)}"
+            self.complaints.add(where, message)
+            return None
+        if "recorded" in entry:
+            return self._recorded(entry, where)
+        if "target" in entry or "framework" in entry:
+            return self._target(entry, where)
+        settings = BackendEntry.model_fields
+        named = [key for key in entry if key not in settings]
         known = [key for key in named if key in BACKENDS]
-        if len(known) == 1:
+        if len(known) > 1:
+            self.complaints.add(where, f"names {len(known)} backends; give each an entry of its own")
+            return None
+        if len(named) > 1 and known:
             for key in named:
                 if key not in known:
-                    near = did_you_mean(key, BackendEntry.model_fields)
-                    complaints.add((*where, key), f"unknown key{near}", key=True)
-        elif known:
-            complaints.add(where, f"names {len(known)} backends; give each an entry of its own")
-        else:
-            complaints.add(where, f"must name a backend: {', '.join(BACKENDS)}; or give a target or recorded outputs")
-        return None
-    backend = named[0]
-    rest = {key: value for key, value in entry.items() if key != backend}
-    return _implementation(backend, entry[backend], rest, where, layer, environment, complaints, mapping=True)
+                    message = f"unknown key{did_you_mean(key, settings)}; an entry takes: {', '.join(settings)}"
+                    self.complaints.add((*where, key), message, key=True)
+            return None
+        if not named or len(named) > 1:
+            message = f"must name a backend ({', '.join(BACKENDS)}), or have a target or recorded outputs"
+            self.complaints.add(where, message)
+            return None
+        backend = named[0]
+        rest = {key: value for key, value in entry.items() if key != backend}
+        return self._implementation(backend, entry[backend], rest, where, (*where, backend))
 
+    def _implementation(
+        self, backend: str, name: Any, rest: Mapping[str, Any], where: Path, at: Path
+    ) -> BackendRef | None:
+        """One implementation, or where `name` is None a whole backend. `at` is where the backend is named."""
+        complain = self.complaints.add
+        if backend not in BACKENDS:
+            near = did_you_mean(backend, BACKENDS)
+            complain(at, f"unknown backend {backend!r}{near}; there are: {', '.join(BACKENDS)}", key=at != where)
+            return None
+        if name is not None and not isinstance(name, str):
+            complain(at, f"must be an import name, such as torch.nn.LSTM, not {show(name)}")
+            return None
+        before = len(self.complaints)
+        extra = validate(BackendEntry, rest, where, self.complaints) if rest else _NO_SETTINGS
+        if extra is None:
+            return None
+        if name is None:
+            if extra.options:
+                complain((*where, "options"), "options belong to one implementation; name it", key=True)
+            if extra.name:
+                complain((*where, "name"), "a whole backend has many rows; name one implementation", key=True)
+        elif self.layer is not None:
+            known = known_implementations(backend, self.layer)
+            if name in known:
+                self._check_options(extra.options, known[name], where)
+            else:
+                complain(at, _no_implementation(backend, name, self.layer, known))
+        if len(self.complaints) > before:
+            return None
+        return BackendRef(
+            backend=backend,
+            implementation=name,
+            name=extra.name or "",
+            options=extra.options,
+            environment=self._environment(extra.environment),
+            whole=name is None,
+            place=self.place(where),
+        )
 
-def _implementation(
-    backend: str,
-    name: Any,
-    rest: Mapping[str, Any],
-    where: Path,
-    layer: str | None,
-    environment: str,
-    complaints: Complaints,
-    *,
-    mapping: bool = False,
-) -> BackendRef | None:
-    at = (*where, backend) if mapping else where
-    if backend not in BACKENDS:
-        near = did_you_mean(backend, BACKENDS)
-        complaints.add(at, f"unknown backend {backend!r}{near}; there are: {', '.join(BACKENDS)}", key=mapping)
-        return None
-    if name is not None and not isinstance(name, str):
-        complaints.add(at, f"must be an import name, such as torch.nn.LSTM, not {show(name)}")
-        return None
-    before = len(complaints)
-    extra = validate(BackendEntry, dict(rest), where, complaints)
-    if extra is None:
-        return None
-    if name is None:
-        if extra.options:
-            complaints.add((*where, "options"), "options belong to one implementation; name it", key=True)
-        if extra.name:
-            complaints.add((*where, "name"), "a whole backend has many rows; name one implementation", key=True)
-    elif layer is not None:
-        known = known_implementations(backend, layer)
-        if name not in known:
-            complaints.add(at, _no_implementation(backend, name, layer, known))
-        else:
-            options = known[name].adapter.options
-            for option in extra.options:
-                if option not in options:
-                    held = ", ".join(sorted(options)) or "none"
-                    near = did_you_mean(option, options)
-                    complaints.add((*where, "options", option), f"unknown option{near}; {name} has: {held}", key=True)
-    if len(complaints) > before:
-        return None
-    return BackendRef(
-        backend=backend,
-        implementation=name,
-        name=extra.name or "",
-        options=extra.options,
-        environment=_environment(extra.environment, environment),
-        whole=name is None,
-    )
+    def _check_options(self, options: Mapping[str, Any], item: Implementation, where: Path) -> None:
+        known = item.adapter.options
+        for option in options:
+            if option not in known:
+                held = ", ".join(sorted(known)) or "none"
+                message = f"unknown option{did_you_mean(option, known)}; {item.name} has: {held}"
+                self.complaints.add((*where, "options", option), message, key=True)
+
+    def _environment(self, own: str | None) -> str:
+        name = self.environment if own is None else own
+        return "" if name == CURRENT else name
+
+    def _target(self, entry: Mapping[str, Any], where: Path) -> BackendRef | None:
+        found = validate(TargetEntry, entry, where, self.complaints)
+        if found is None:
+            return None
+        file, _, function = found.target.rpartition(":")
+        file = resolve_file(self.folder, file)
+        if not FilePath(file).is_file():
+            self.complaints.add((*where, "target"), f"there is no file {file}")
+            return None
+        return BackendRef(
+            backend=found.framework,
+            name=found.name,
+            options=found.options,
+            environment=self._environment(found.environment),
+            target=f"{file}:{function}",
+            place=self.place(where),
+        )
+
+    def _recorded(self, entry: Mapping[str, Any], where: Path) -> BackendRef | None:
+        before = len(self.complaints)
+        found = validate(RecordedEntry, entry, where, self.complaints)
+        arrays: dict[str, ArraySpec] = {}
+        raw = entry["recorded"]
+        reader = ArrayReader(self.folder, self.place, self.complaints)
+        if isinstance(raw, Mapping):
+            for name, value in raw.items():
+                inner: Path = (*where, "recorded", name)
+                spec = reader.spec(value, inner, name)
+                if spec is not None:
+                    arrays[name] = spec
+        if found is None or len(self.complaints) > before:
+            return None
+        return BackendRef(
+            backend="recorded",
+            name=found.name,
+            recorded=arrays,
+            digits=found.digits,
+            source=found.source,
+            place=self.place(where),
+        )
 
 
 def _no_implementation(backend: str, name: str, layer: str, known: Iterable[str]) -> str:
@@ -139,46 +212,6 @@ def _no_implementation(backend: str, name: str, layer: str, known: Iterable[str]
     if kinds:
         return f"{name} implements {', '.join(kinds)}, not {layer}; for {layer} there are: {', '.join(names)}"
     return f"unknown implementation {name!r}{did_you_mean(name, names)}; {backend} has for {layer}: {', '.join(names)}"
-
-
-def _environment(own: str | None, default: str) -> str:
-    name = default if own is None else own
-    return "" if name == CURRENT else name
-
-
-def _target(
-    entry: Mapping[str, Any], where: Path, folder: str, environment: str, complaints: Complaints
-) -> BackendRef | None:
-    found = validate(TargetEntry, dict(entry), where, complaints)
-    if found is None:
-        return None
-    file, _, function = found.target.rpartition(":")
-    file = resolve_file(folder, file)
-    if not FilePath(file).is_file():
-        complaints.add((*where, "target"), f"there is no file {file}")
-        return None
-    return BackendRef(
-        backend=found.framework,
-        name=found.name,
-        options=found.options,
-        environment=_environment(found.environment, environment),
-        target=f"{file}:{function}",
-    )
-
-
-def _recorded(entry: Mapping[str, Any], where: Path, folder: str, complaints: Complaints) -> BackendRef | None:
-    before = len(complaints)
-    found = validate(RecordedEntry, dict(entry), where, complaints)
-    arrays: dict[str, ArraySpec] = {}
-    raw = entry["recorded"]
-    if isinstance(raw, Mapping):
-        for name, value in raw.items():
-            spec = array_spec(value, (*where, "recorded", name), name, folder, complaints)
-            if spec is not None:
-                arrays[name] = spec
-    if found is None or len(complaints) > before:
-        return None
-    return BackendRef(backend="recorded", name=found.name, recorded=arrays, digits=found.digits, source=found.source)
 
 
 def check_recorded(
@@ -201,25 +234,28 @@ def check_recorded(
                 complaints.add(where, f"has shape {list(spec.shape)}, the layer's {name} has {list(outputs[name])}")
 
 
-def _labels(ref: BackendRef, layer: str | None) -> list[str]:
+def _labels(ref: BackendRef, layer: str | None) -> tuple[str, ...]:
     """The labels that rows of this entry may have."""
     if not ref.whole or layer is None:
-        return [ref.label]
-    names = known_implementations(ref.backend, layer)
-    return [ref.label, *(dataclasses.replace(ref, implementation=name).label for name in names)]
+        return (ref.label,)
+    return _whole_labels(ref.backend, layer, ref.environment, len(implementations()))
+
+
+@functools.lru_cache(maxsize=256)
+def _whole_labels(backend: str, layer: str, environment: str, _size: int) -> tuple[str, ...]:
+    names = (None, *known_implementations(backend, layer))
+    return tuple(BackendRef(backend, name, environment=environment).label for name in names)
 
 
 def expectations(
     raw: Sequence[Any],
     refs: Sequence[BackendRef] | None,
     layer: str | None,
-    matrix: Mapping[str, Any],
+    matrix: Collection[str],
+    place: Callable[[Path], Place],
     complaints: Complaints,
 ) -> tuple[Expectation, ...]:
-    """Resolve the `expect` list. `refs` is None where the backends themselves are wrong.
-
-    matrix  the values of every matrix key.
-    """
+    """Resolve the `expect` list. `refs` is None where the backends themselves are wrong. `matrix` has the matrix's keys."""
     found: list[Expectation] = []
     labels = None if refs is None else [label for ref in refs for label in _labels(ref, layer)]
     for index, item in enumerate(raw):
@@ -235,5 +271,5 @@ def expectations(
             if key not in matrix:
                 near = did_you_mean(key, matrix)
                 complaints.add((*where, "variant", key), f"is no key of the matrix{near}", key=True)
-        found.append(Expectation(pattern, entry.check, entry.reason, entry.until, entry.variant))
+        found.append(Expectation(pattern, entry.check, entry.reason, entry.until, entry.variant, place(where)))
     return tuple(found)

@@ -9,9 +9,10 @@ https://yaml.org/spec/1.2.2/#103-core-schema
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+import stat
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -54,11 +55,12 @@ _INT = re.compile(r"[-+]?[0-9]+\Z")
 _OCTAL = re.compile(r"0o[0-7]+\Z")
 _HEX = re.compile(r"0x[0-9a-fA-F]+\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
-_NUMERIC = frozenset("0123456789+-.")
+_NUMBER_STARTS = frozenset("0123456789+-.")
+_WORD_STARTS = frozenset("~nNtTfF")
 _CORE = "tag:yaml.org,2002:"
 _KINDS = {"str": str, "int": int, "float": float, "bool": bool, "null": type(None)}
 
-Path_ = Sequence[str | int]
+Steps = Sequence[str | int]
 
 
 class Marks:
@@ -83,7 +85,7 @@ class Document:
         self.value = value
         self.marks = marks
 
-    def place(self, path: Path_ = (), *, key: bool = False) -> Place:
+    def place(self, path: Steps = (), *, key: bool = False) -> Place:
         """The place of the value at `path`, of its key with `key`; of the nearest thing around it that exists."""
         node = self.marks
         mark = node.mark if isinstance(node, Marks) else node
@@ -106,13 +108,15 @@ class Document:
         return Place(self.path, mark.line + 1, mark.column + 1)
 
 
-def read(path: Path, name: str) -> Document:
+def read(path: str, name: str) -> Document:
     """Read a case file; `name` is what messages call it. Raises UserError with everything wrong with it as YAML."""
     try:
-        if not path.is_file():  # a pipe or a device would block
-            raise UserError(Problem("is not a file" if path.exists() else "no such file", Place(name)))
-        with path.open("rb") as stream:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - quick; a pipe or a device would block
+            raise UserError(Problem("is not a file", Place(name)))
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
             data = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise UserError(Problem("no such file", Place(name))) from None
     except (OSError, ValueError) as error:
         raise UserError(Problem(f"cannot be read: {error}", Place(name))) from None
     if len(data) > MAX_BYTES:
@@ -133,7 +137,7 @@ def parse(text: str, name: str) -> Document:
     if CParser is not None:
         reader = _Reader(name)
         try:
-            return reader.document(text, _fast(text))
+            return reader.document(text, CParser(text).get_event)
         except (YAMLError, UnicodeError):
             pass
     return parse_slowly(text, name)
@@ -143,7 +147,7 @@ def parse_slowly(text: str, name: str) -> Document:
     """Parse with ruamel.yaml's Python parser, whose messages are the ones to show."""
     reader = _Reader(name)
     try:
-        return reader.document(text, _slow(text))
+        return reader.document(text, YAML(typ="safe", pure=True).parse(text).__next__)
     except MarkedYAMLError as error:
         raise UserError([*reader.problems, _syntax(error, name)]) from None
     except YAMLError as error:
@@ -155,19 +159,6 @@ def parse_slowly(text: str, name: str) -> Document:
         raise UserError(Problem(f"is no YAML: {_one_line(str(error))}", Place(name))) from None
 
 
-def _fast(text: str) -> Iterator[Any]:
-    parser = CParser(text)
-    while True:
-        event = parser.get_event()
-        yield event
-        if type(event) is StreamEndEvent:
-            return
-
-
-def _slow(text: str) -> Iterator[Any]:
-    yield from YAML(typ="safe", pure=True).parse(text)
-
-
 class _Reader:
     """Builds values from events. Problems with the meaning are collected; problems with the syntax are raised."""
 
@@ -177,8 +168,8 @@ class _Reader:
         self.anchors: dict[str, tuple[Any, Any, int]] = {}
         self.count = 0
 
-    def document(self, text: str, events: Iterator[Any]) -> Document:
-        self.next = events.__next__
+    def document(self, text: str, take: Callable[[], Any]) -> Document:
+        self.next = take
         event = self.next()
         while type(event) is StreamStartEvent:
             event = self.next()
@@ -207,17 +198,8 @@ class _Reader:
     def node(self, event: Any, depth: int) -> tuple[Any, Any]:
         """The value and the marks of the node that starts with `event`."""
         kind = type(event)
-        self.count += 1
-        if self.count > MAX_VALUES:
-            raise self.stop(f"holds more than {MAX_VALUES:,} values; put large arrays in .npy files", event.start_mark)
         if kind is ScalarEvent:
-            value: Any = event.value
-            if event.tag is not None:
-                value = self.tagged(event)
-            elif event.implicit[0]:
-                value = self.plain(event)
-            elif not value.isascii():
-                self.encodable(event)
+            value: Any = self.scalar(event)
             marks: Any = event.start_mark
             if event.anchor is not None:
                 self.anchors[event.anchor] = (value, marks, 1)
@@ -228,27 +210,28 @@ class _Reader:
             raise self.stop(f"is nested more than {MAX_DEPTH} levels deep", event.start_mark)
         before = self.count
         if kind is MappingStartEvent:
-            self.collection_tag(event, "map")
             value, marks = self.mapping(event, depth + 1)
         else:
             assert kind is SequenceStartEvent
-            self.collection_tag(event, "seq")
             value, marks = self.sequence(event, depth + 1)
         if event.anchor is not None:
             self.anchors[event.anchor] = (value, marks, self.count - before + 1)
         return value, marks
 
     def mapping(self, start: Any, depth: int) -> tuple[Any, Any]:
+        if start.ctag is not None:
+            self.collection_tag(start, "map")
         values: dict[str, Any] = {}
         parts: dict[str, Any] = {}
         keys: dict[str, Any] = {}
+        take = self.next
         while True:
-            event = self.next()
+            event = take()
             if type(event) is MappingEndEvent:
-                return values, Marks(start.start_mark, parts, keys)
+                break
             mark = event.start_mark
             key, _ = self.node(event, depth)
-            value, marks = self.node(self.next(), depth)
+            value, marks = self.node(take(), depth)
             if type(key) is not str:
                 self.complain(f"a key must be text, not {_show(key)}; quote it", mark)
             elif key in values:
@@ -260,24 +243,47 @@ class _Reader:
                 values[key] = value
                 parts[key] = marks
                 keys[key] = mark
+        self.counted(2 * len(values), start)
+        return values, Marks(start.start_mark, parts, keys)
 
     def sequence(self, start: Any, depth: int) -> tuple[Any, Any]:
+        if start.ctag is not None:
+            self.collection_tag(start, "seq")
         values: list[Any] = []
         parts: list[Any] = []
+        take = self.next
         while True:
-            event = self.next()
+            event = take()
             if type(event) is SequenceEndEvent:
-                return values, Marks(start.start_mark, parts)
+                break
             value, marks = self.node(event, depth)
             values.append(value)
             parts.append(marks)
+        self.counted(len(values), start)
+        return values, Marks(start.start_mark, parts)
+
+    def counted(self, size: int, start: Any) -> None:
+        """Count the values of a list or mapping when it ends. Until then the size of the file bounds them."""
+        self.count += size
+        if self.count > MAX_VALUES:
+            raise self.stop(f"holds more than {MAX_VALUES:,} values; put large arrays in .npy files", start.start_mark)
+
+    def scalar(self, event: Any) -> Any:
+        text = event.value
+        if event.ctag is not None:
+            return self.tagged(event)
+        if event.implicit[0]:
+            return self.plain(event)
+        if not text.isascii():
+            self.encodable(event)
+        return text
 
     def alias(self, event: Any) -> tuple[Any, Any]:
         known = self.anchors.get(event.anchor)
         if known is None:
             raise self.stop(f"the alias *{event.anchor} names no anchor before it", event.start_mark)
         value, marks, size = known
-        self.count += size - 1
+        self.count += size
         if self.count > MAX_VALUES:
             raise self.stop(f"aliases blow this file up to more than {MAX_VALUES:,} values", event.start_mark)
         return value, marks
@@ -285,13 +291,16 @@ class _Reader:
     def plain(self, event: Any) -> Any:
         """A plain scalar by the core schema."""
         text = event.value
-        if text in _WORDS:
-            return _WORDS[text]
-        if text[0] in _NUMERIC:
+        if not text or text[0] in _WORD_STARTS:
+            if text in _WORDS:
+                return _WORDS[text]
+        elif text[0] in _NUMBER_STARTS:
             if _INT.match(text):
                 return self.integer(text, 10, event)
             if _FLOAT.match(text):
                 return float(text)
+            if text in _WORDS:
+                return _WORDS[text]
             if _OCTAL.match(text):
                 return self.integer(text[2:], 8, event)
             if _HEX.match(text):

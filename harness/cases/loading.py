@@ -53,18 +53,18 @@ def load_one(path: Path | str) -> list[Variant]:
     return load([path])
 
 
-def files(paths: Iterable[Path | str], problems: list[Problem]) -> Iterator[tuple[Path, str]]:
+def files(paths: Iterable[Path | str], problems: list[Problem]) -> Iterator[tuple[str, str]]:
     """Yield (file, name for ids and messages), each file once. A path that is missing or a folder without cases is a problem."""
     seen: set[str] = set()
     for given in paths:
         path = Path(given)
         name = display_name(path)
         if path.is_dir():
-            found = [(Path(file), display_name(Path(file))) for file in _below(str(path))]
+            found = [(file, name + file[len(str(path)) :].replace(os.sep, "/")) for file in _below(str(path))]
             if not found:
                 problems.append(Problem("holds no case (*.yaml, *.yml)", Place(name)))
         else:
-            found = [(path, name)]
+            found = [(str(path), name)]
         for file, file_name in found:
             if file_name not in seen:
                 seen.add(file_name)

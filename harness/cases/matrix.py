@@ -176,17 +176,21 @@ def _check_ids(found: list[Combination], complaints: Complaints) -> None:
 class Template:
     """A case's tree with its placeholders, ready to be filled with combinations."""
 
-    def __init__(self, tree: Mapping[str, Any], keys: Mapping[str, Any], complaints: Complaints) -> None:
+    def __init__(self, tree: Mapping[str, Any], keys: Mapping[str, Any], text: str, complaints: Complaints) -> None:
+        """`text` is the file's: without a placeholder anywhere in it there is no need to search the tree."""
         self.tree = {key: value for key, value in tree.items() if key != "matrix"}
         self.known = frozenset(keys)
         self.used: set[str] = set()
-        self._survey(self.tree, (), complaints)
         self.settings: dict[str, Path] = {}
+        if keys or PLACEHOLDER.search(text) or "\\" in text:
+            self._survey(self.tree, (), complaints)
         for key in keys:
             self._resolve(key, complaints)
 
     def fill(self, combination: Combination) -> dict[str, Any]:
         """The tree for one combination. Parts that no key changes are shared with the template, not copied."""
+        if not combination.values:
+            return self.tree
         tree: dict[str, Any] = _substitute(self.tree, combination.values)
         for key, path in self.settings.items():
             tree = _set(tree, path, combination.values[key])
@@ -209,6 +213,16 @@ class Template:
             except (KeyError, IndexError, TypeError):
                 return None
         return None
+
+    def unfilled(self, path: Path) -> bool:
+        """Whether the value at `path` is a text with a placeholder in it."""
+        node: Any = self.tree
+        for step in path:
+            try:
+                node = node[step]
+            except (KeyError, IndexError, TypeError):
+                break
+        return isinstance(node, str) and "{" in node
 
     def _survey(self, node: Any, path: Path, complaints: Complaints) -> None:
         """Note which keys are used; a placeholder of no key is a mistake, save in prose."""

@@ -57,10 +57,16 @@ class Part(BaseModel):
 class ExpectEntry(Part):
     """A known difference of a framework: it is shown, and does not fail the run."""
 
-    backend: Text = Field("*", description="Label of a backend, or a pattern with * and ? that some backend matches.")
-    check: Text = Field("*", description="Name of a check, such as mask.shared, or a pattern such as gradient.*")
+    backend: Text = Field(
+        default="*", description="Label of a backend, or a pattern with * and ? that some backend matches."
+    )
+    check: Text = Field(
+        default="*", description="Name of a check, such as mask.shared, or a pattern such as gradient.*"
+    )
     reason: Text = Field(description="Why the difference is known and right to accept.")
-    until: Date | None = Field(None, description="When someone looks again; after it the difference fails the run.")
+    until: Date | None = Field(
+        default=None, description="When someone looks again; after it the difference fails the run."
+    )
     variant: dict[str, Any] = Field(
         default_factory=dict, description="Matrix values that the difference is limited to."
     )
@@ -70,18 +76,18 @@ class FillEntry(Part):
     """An array made from a rule."""
 
     shape: list[Annotated[int, Field(ge=1)]] | None = Field(
-        None, description="Sizes, batch first. Weights know theirs."
+        default=None, description="Sizes, batch first. Weights know theirs."
     )
     fill: Literal["zeros", "ones", "constant", "arange", "linspace", "uniform", "normal"] = Field(
         description="zeros, ones, constant (value), arange (0, 1, 2 …), linspace (low to high), "
         "uniform (low, high, seed), normal (mean, stddev, seed)."
     )
-    seed: Seed = Field(0, description="Seed of NumPy's PCG64 generator.")
-    low: float = Field(-1.0, description="Lower end of uniform and linspace.")
-    high: float = Field(1.0, description="Upper end of uniform (excluded) and linspace (included).")
-    mean: float = Field(0.0, description="Mean of normal.")
-    stddev: float = Field(1.0, ge=0.0, description="Standard deviation of normal.")
-    value: float = Field(0.0, description="The value of constant.")
+    seed: Seed = Field(default=0, description="Seed of NumPy's PCG64 generator.")
+    low: float = Field(default=-1.0, description="Lower end of uniform and linspace.")
+    high: float = Field(default=1.0, description="Upper end of uniform (excluded) and linspace (included).")
+    mean: float = Field(default=0.0, description="Mean of normal.")
+    stddev: float = Field(default=1.0, ge=0.0, description="Standard deviation of normal.")
+    value: float = Field(default=0.0, description="The value of constant.")
 
 
 class FileEntry(Part):
@@ -89,24 +95,28 @@ class FileEntry(Part):
 
     file: Text = Field(description="A .npy or .npz file, seen from the case's folder.")
     key: Text | None = Field(
-        None, description="Name of the array in an .npz file; by default the name of the input or weight."
+        default=None, description="Name of the array in an .npz file; by default the name of the input or weight."
     )
-    shape: list[Annotated[int, Field(ge=1)]] | None = Field(None, description="The shape that the file must have.")
+    shape: list[Annotated[int, Field(ge=1)]] | None = Field(
+        default=None, description="The shape that the file must have."
+    )
 
 
 class ValuesEntry(Part):
     """An array written out."""
 
     values: Any = Field(description="Nested lists of numbers.")
-    shape: list[Annotated[int, Field(ge=1)]] | None = Field(None, description="A shape to give the values, in C order.")
+    shape: list[Annotated[int, Field(ge=1)]] | None = Field(
+        default=None, description="A shape to give the values, in C order."
+    )
 
 
 class BackendEntry(Part):
     """One implementation of a backend, or a whole backend, with its settings. The key is the backend."""
 
     options: dict[str, Any] = Field(default_factory=dict, description="Choices of this implementation alone.")
-    name: Text | None = Field(None, description="What rows are called.")
-    environment: Text | None = Field(None, description="Interpreter and versions; `current` for this one.")
+    name: Text | None = Field(default=None, description="What rows are called.")
+    environment: Text | None = Field(default=None, description="Interpreter and versions; `current` for this one.")
 
 
 class TargetEntry(Part):
@@ -118,7 +128,7 @@ class TargetEntry(Part):
         description="file.py:function, the file seen from the case's folder."
     )
     options: dict[str, Any] = Field(default_factory=dict, description="Passed to the function as case.options.")
-    environment: Text | None = Field(None, description="Interpreter and versions; `current` for this one.")
+    environment: Text | None = Field(default=None, description="Interpreter and versions; `current` for this one.")
 
 
 class RecordedEntry(Part):
@@ -150,26 +160,30 @@ class CaseFile(Part):
     config: dict[str, Any] = Field(default_factory=dict, description="The layer kind's settings.")
     dropout: list[dict[str, Any]] = Field(default_factory=list, description="Dropout sites of a recurrent layer.")
     inputs: dict[str, Any] = Field(default_factory=dict, description="Input arrays by name, batch first.")
-    weights: Any = Field(None, description="One rule for all weights, or arrays by name. Default: {fill: uniform}.")
+    weights: Any = Field(
+        default=None, description="One rule for all weights, or arrays by name. Default: {fill: uniform}."
+    )
     seeds: Annotated[list[Seed], Field(min_length=1, max_length=MAX_SEEDS)] = Field(
         default=[0], description="Seeds of the frameworks' random streams; the case runs once for each."
     )
-    mode: Literal["train", "eval"] = Field("train", description="Whether dropout acts.")
-    draws: Literal["native", "replay"] = Field("native", description="Each backend's own draws, or one tape for all.")
+    mode: Literal["train", "eval"] = Field(default="train", description="Whether dropout acts.")
+    draws: Literal["native", "replay"] = Field(
+        default="native", description="Each backend's own draws, or one tape for all."
+    )
     dtype: Literal["float16", "bfloat16", "float32", "float64"] = Field(
         "float32", description="Of arrays and arithmetic."
     )
-    gradients: bool = Field(True, description="Whether gradients are compared too.")
+    gradients: bool = Field(default=True, description="Whether gradients are compared too.")
     backends: Annotated[list[Any], Field(min_length=1)] = Field(description="What is compared.")
-    matrix: dict[str, Any] | None = Field(None, description="Values to run the case with, by name.")
+    matrix: dict[str, Any] | None = Field(default=None, description="Values to run the case with, by name.")
     expect: list[Any] = Field(default_factory=list, description="Known differences.")
     tolerance: dict[str, Annotated[float, Field(ge=0.0)]] = Field(
         default_factory=dict, description="Limits that replace the derived ones, by check name or pattern."
     )
     checks: list[Text] = Field(default_factory=list, description="Names or patterns of the checks to make; empty: all.")
-    timeout: Annotated[float, Field(gt=0.0, le=86_400.0)] = Field(120.0, description="Seconds for one backend.")
+    timeout: Annotated[float, Field(gt=0.0, le=86_400.0)] = Field(default=120.0, description="Seconds for one backend.")
     tags: list[Text] = Field(default_factory=list, description="Words to select cases by.")
-    environment: Text | None = Field(None, description="Environment of all backends that name none.")
+    environment: Text | None = Field(default=None, description="Environment of all backends that name none.")
 
 
 assert set(CaseFile.model_fields["dtype"].annotation.__args__) == set(DTYPES)  # type: ignore[union-attr]

@@ -6,31 +6,28 @@ https://docs.kidger.site/equinox/api/nn/rnn/: weight_ih (4H, I), weight_hh (4H, 
 Imported on Python 3.6 with NumPy alone: equinox is imported inside functions.
 """
 
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from harness.adapters.base import Job, Unsupported, implementation
 from harness.adapters.jax_adapter import Function, JaxAdapter, active, kind_of
 from harness.adapters.jax_stack import (
     DropOf,
-    Half,
+    Layer,
     Part,
     SequenceOf,
     StackAdapter,
     State,
     Weights,
-    broadcast_dims,
     halves,
 )
 from harness.tape import Slot
 
 
-def mapped(layer, shared):
-    # type: (Any, Sequence[int]) -> Any
+def mapped(layer: Any, shared: Sequence[int]) -> Any:
     """A dropout layer mapped over the shared axes with one key for all: `f(array, key)`."""
     import jax
 
-    def call(array, key):
-        # type: (Any, Any) -> Any
+    def call(array: Any, key: Any) -> Any:
         return layer(array, key=key)
 
     # Ascending, so the greatest axis is mapped outermost: taking it away does not renumber the smaller ones.
@@ -39,46 +36,37 @@ def mapped(layer, shared):
     return call
 
 
-def unshared(shape, full):
-    # type: (Sequence[int], Sequence[int]) -> Tuple[int, ...]
-    """The shape that is drawn when the shared axes are mapped away."""
-    shared = broadcast_dims(shape, full)
-    return tuple(size for axis, size in enumerate(shape) if axis not in shared)
-
-
 @implementation("equinox.nn.Dropout", ["jax"], "dropout", needs=["jax", "equinox"])
 class Dropout(JaxAdapter):
     """equinox.nn.Dropout(rate)(x, key=key): draws at rate 1 too, where its gradient is 0 / 0."""
 
     sites = ("input",)
 
-    def check(self, job):
-        # type: (Job) -> None
+    def check(self, job: Job) -> None:
         """Survivors are always scaled."""
         super(Dropout, self).check(job)
         if any(site.scale != "inverted" for site in job.sites):
             raise Unsupported("equinox.nn.Dropout always scales by 1 / (1 - rate)")
 
-    def slots(self, job):
-        # type: (Job) -> List[Slot]
+    def slots(self, job: Job) -> List[Slot]:
         """One mask over the axes that are not shared."""
         (site,) = job.sites
         if not active(job, site):
             return []
-        return [Slot(site.at, kind_of(site), unshared(site.shape, job.inputs["x"].shape), site.shape)]
+        drawn = tuple(size for size, axis in zip(site.shape, site.axes) if axis not in site.shared)
+        return [Slot(site.at, kind_of(site), drawn, site.shape)]
 
-    def function(self, job):
-        # type: (Job) -> Function
+    def function(self, job: Job) -> Function:
         """The layer on x."""
         (site,) = job.sites
 
-        def call(key, arrays):
-            # type: (Any, Dict[str, Any]) -> Dict[str, Any]
+        def call(key: Any, arrays: Dict[str, Any]) -> Dict[str, Any]:
             import equinox
 
             x = arrays["x"]
             layer = equinox.nn.Dropout(site.rate, inference=not job.train)
-            return {"y": mapped(layer, broadcast_dims(site.shape, x.shape))(x, key)}
+            shared = [axis for axis, name in enumerate(site.axes) if name in site.shared]
+            return {"y": mapped(layer, shared)(x, key)}
 
         return call
 
@@ -86,68 +74,79 @@ class Dropout(JaxAdapter):
 @implementation("equinox.nn.LSTMCell", ["jax"], "lstm", needs=["jax", "equinox"])
 @implementation("equinox.nn.LSTMCell", ["jax"], "encoder_decoder", needs=["jax", "equinox"])
 class LSTMCell(StackAdapter):
-    """equinox.nn.LSTMCell in jax.lax.scan, jax.vmap over the batch; equinox.nn.Dropout between, a key for each."""
+    """equinox.nn.LSTMCell in jax.lax.scan, jax.vmap over the batch; equinox.nn.Dropout around it, a key for each place."""
 
-    options = {"jit": True, "unroll": 1}
     draws_at_one = True
 
-    def slots(self, job):
-        # type: (Job) -> List[Slot]
-        """As every stack, but the shared axes are not in the shape that is drawn."""
-        full = {half.sites: job.inputs[half.sequence].shape for half in halves(job)}
-        found = []
-        for slot in super(LSTMCell, self).slots(job):
-            prefix = slot.site[: -len(slot.site.rsplit("coder.", 1)[-1])]
-            batch, time, features = full[prefix]
-            if not slot.site.endswith("input"):
-                features = job.config["units"]
-            found.append(slot._replace(shape=unshared(slot.shape, (batch, time, features))))
-        return found
+    def slot(self, part: Part) -> Slot:
+        """As every stack, but the shared axes are mapped away before the layer draws."""
+        slot = super(LSTMCell, self).slot(part)
+        kept = tuple(size for size, axis in zip(part.shape, part.site.axes[-3:]) if axis not in part.site.shared)
+        return slot._replace(shape=kept)
 
-    def dropout(self, job, key):
-        # type: (Job, Any) -> DropOf
-        """One key for each place, by jax.random.split."""
+    def step_slot(self, part: Part, step: int, steps: int) -> Slot:
+        """One state (B, H), or (H,) where one key serves the whole batch."""
+        slot = super(LSTMCell, self).step_slot(part, step, steps)
+        return slot._replace(shape=slot.shape[1:]) if part.shares("batch") else slot
+
+    def model(self, job: Job, key: Any) -> Tuple[SequenceOf, DropOf]:
+        """The cell scanned over time and mapped over the batch; a key for each place, by jax.random.split."""
         import equinox
         import jax
 
-        count = sum(len(self.parts(job, half)) for half in halves(job))
-        keys = iter(jax.random.split(key, max(count, 1)))
-
-        def drop(part, array):
-            # type: (Part, Any) -> Any
-            layer = equinox.nn.Dropout(part.site.rate)
-            return mapped(layer, broadcast_dims(part.shape, array.shape))(array, next(keys))
-
-        return drop
-
-    def sequence(self, job, half):
-        # type: (Job, Half) -> SequenceOf
-        """The cell, its weights in place, scanned over time and mapped over the batch."""
         unroll = self.option(job, "unroll")
+        places = len(halves(job)) * (3 * job.config.get("layers", 1) + 1)
+        keys = iter(jax.random.split(key, places))
 
-        def run(layer, weights, x, state):
-            # type: (int, Weights, Any, State) -> Tuple[Any, State]
-            import jax
+        def drop(part: Part, array: Any) -> Any:
+            layer = equinox.nn.Dropout(part.site.rate)
+            shared = [axis for axis, name in enumerate(part.site.axes[-3:]) if name in part.site.shared]
+            return mapped(layer, shared)(array, next(keys))
 
-            cell = cell_of(weights, x.shape[-1], job.config["units"])
+        def sequence(layer: Layer, x: Any, state: State) -> Tuple[Any, State]:
+            cell = cell_of(layer.weights, x.shape[-1], job.config["units"])
+            batch, steps = x.shape[0], x.shape[1]
+            key_h, axis_h = state_keys(layer.h, next(keys), batch, steps)
+            key_c, axis_c = state_keys(layer.c, next(keys), batch, steps)
 
-            def one(x, h, c):
-                # type: (Any, Any, Any) -> Any
-                def step(state, x_t):
-                    # type: (State, Any) -> Tuple[State, Any]
-                    state = cell(x_t, state)
+            def one(x: Any, h: Any, c: Any, key_h: Any, key_c: Any) -> Any:
+                def step(state: State, given: Any) -> Tuple[State, Any]:
+                    x_t, step_h, step_c = given
+                    h, c = state
+                    h = drop_state(layer.h, h, key_h if step_h is None else step_h)
+                    c = drop_state(layer.c, c, key_c if step_c is None else step_c)
+                    state = cell(x_t, (h, c))
                     return state, state[0]
 
-                return jax.lax.scan(step, (h, c), x, unroll=unroll)
+                each_h = None if layer.h is None or layer.h.shares("time") else key_h
+                each_c = None if layer.c is None or layer.c.shares("time") else key_c
+                return jax.lax.scan(step, (h, c), (x, each_h, each_c), unroll=unroll)
 
-            state, y = jax.vmap(one)(x, *state)
+            state, y = jax.vmap(one, in_axes=(0, 0, 0, axis_h, axis_c))(x, state[0], state[1], key_h, key_c)
             return y, state
 
-        return run
+        return sequence, drop
 
 
-def cell_of(weights, features, units):
-    # type: (Weights, int, int) -> Any
+def state_keys(part: Optional[Part], key: Any, batch: int, steps: int) -> Tuple[Any, Optional[int]]:
+    """Keys of a state's dropout, and the axis that the batch maps over: (B,), one for each step too unless shared over time."""
+    import jax
+
+    if part is None:
+        return None, None
+    sizes = (("batch", batch), ("time", steps))
+    shape = tuple(size for axis, size in sizes if not part.shares(axis))
+    return (jax.random.split(key, shape) if shape else key), (None if part.shares("batch") else 0)
+
+
+def drop_state(part: Optional[Part], state: Any, key: Any) -> Any:
+    """equinox.nn.Dropout on one example's state."""
+    import equinox
+
+    return state if part is None else equinox.nn.Dropout(part.site.rate)(state, key=key)
+
+
+def cell_of(weights: Weights, features: int, units: int) -> Any:
     """An equinox.nn.LSTMCell with canonical weights: weight_ih = W^T, weight_hh = U^T, bias = b."""
     import equinox
     import jax

@@ -23,11 +23,10 @@ Function = Callable[[Any, Dict[str, Any]], Dict[str, Any]]
 
 #: Programs kept, least recently used first; bounded, so that memory stays flat as cases grow.
 KEPT = 128
-_PROGRAMS = collections.OrderedDict()  # type: collections.OrderedDict[Tuple[Any, ...], Program]
+_PROGRAMS: "collections.OrderedDict[Tuple[Any, ...], Program]" = collections.OrderedDict()
 
 
-def precision(dtype):
-    # type: (str) -> Any
+def precision(dtype: str) -> Any:
     """A context in which 64-bit types exist exactly when the job is in float64.
 
     It matters to more than the arithmetic: `jax.random.bernoulli` draws in the dtype of the probability, and a Python
@@ -43,22 +42,19 @@ def precision(dtype):
     return enable_x64() if wide else disable_x64()
 
 
-def active(job, site):
-    # type: (Job, Optional[SiteSpec]) -> bool
+def active(job: Job, site: Optional[SiteSpec]) -> bool:
     """Whether a site does anything: training, and not a rate of 0 (additive noise: not a deviation of 0)."""
     if site is None or not job.train:
         return False
     return site.stddev > 0.0 if site.noise in ("additive", "masked_additive") else site.rate > 0.0
 
 
-def kind_of(site):
-    # type: (SiteSpec) -> str
+def kind_of(site: SiteSpec) -> str:
     """What one mask of a multiplicative or additive site draws."""
     return BERNOULLI if site.noise in ("bernoulli", "alpha") else NORMAL
 
 
-def whole(site):
-    # type: (SiteSpec) -> Slot
+def whole(site: SiteSpec) -> Slot:
     """The slot of a site that is drawn at once, in its canonical shape."""
     return Slot(site.at, kind_of(site), site.shape, site.shape)
 
@@ -66,32 +62,27 @@ def whole(site):
 class JaxAdapter(Adapter):
     """Base of all implementations in JAX. Options: `jit`, whether the whole call is compiled or run op by op."""
 
-    options = {"jit": True}  # type: Dict[str, Any]
+    options: Dict[str, Any] = {"jit": True}
 
-    def check(self, job):
-        # type: (Job) -> None
+    def check(self, job: Job) -> None:
         """As the base; `jit` must be a bool."""
         super(JaxAdapter, self).check(job)
         if not isinstance(self.option(job, "jit"), bool):
             raise Unsupported("option jit is true or false, not %r" % (self.option(job, "jit"),))
 
-    def tap(self, replay):
-        # type: (Optional[Sequence[Draw]]) -> JaxTap
+    def tap(self, replay: Optional[Sequence[Draw]]) -> JaxTap:
         """The tap at the PRNG implementation."""
         return JaxTap(replay)
 
-    def function(self, job):
-        # type: (Job) -> Function
+    def function(self, job: Job) -> Function:
         """The layer as a pure function of (key, canonical arrays); it may use everything of the job but seed and arrays."""
         raise NotImplementedError
 
-    def arrays(self, job):
-        # type: (Job) -> Dict[str, np.ndarray]
+    def arrays(self, job: Job) -> Dict[str, np.ndarray]:
         """The job's inputs and weights in one dict; their names differ."""
         return dict(job.inputs, **job.weights)
 
-    def _program(self, job, seed_key, arrays):
-        # type: (Job, Any, Dict[str, np.ndarray]) -> Program
+    def _program(self, job: Job, seed_key: Any, arrays: Dict[str, np.ndarray]) -> Program:
         settings = json.dumps([job.config, job.options], sort_keys=True, default=str)
         shapes = tuple((name, array.shape, array.dtype.name) for name, array in sorted(arrays.items()))
         identity = (
@@ -112,8 +103,7 @@ class JaxAdapter(Adapter):
             _PROGRAMS.popitem(last=False)
         return program
 
-    def call(self, job):
-        # type: (Job) -> Outcome
+    def call(self, job: Job) -> Outcome:
         """Run the program of this configuration with the job's seed and arrays."""
         use_compilation_cache()
         with precision(job.dtype):
@@ -126,7 +116,6 @@ class JaxAdapter(Adapter):
             )
 
 
-def whole_slots(job, sites):
-    # type: (Job, Sequence[Optional[SiteSpec]]) -> List[Slot]
+def whole_slots(job: Job, sites: Sequence[Optional[SiteSpec]]) -> List[Slot]:
     """One slot for each active site."""
     return [whole(site) for site in sites if site is not None and active(job, site)]

@@ -10,11 +10,10 @@ from typing import List
 
 VARIABLE = "HARNESS_JAX_CACHE"
 
-_DONE = []  # type: List[str]
+_DONE: List[str] = []
 
 
-def folder():
-    # type: () -> str
+def folder() -> str:
     """Where compiled programs are kept; an empty string: nowhere."""
     chosen = os.environ.get(VARIABLE)
     if chosen is not None:
@@ -23,8 +22,7 @@ def folder():
     return os.path.join(base, "parity-harness", "jax")
 
 
-def use_compilation_cache():
-    # type: () -> None
+def use_compilation_cache() -> None:
     """Switch the cache on for this process; calls after the first do nothing.
 
     Every program is kept, however small or quickly compiled. A cache that the user configured for JAX itself is left alone.

@@ -14,20 +14,18 @@ from harness.adapters.base import Job, SiteSpec, implementation
 from harness.adapters.jax_adapter import Function, JaxAdapter, active, whole_slots
 from harness.adapters.jax_stack import (
     Half,
-    SequenceOf,
     State,
     Weights,
     halves,
     initial_states,
-    outputs_of,
     layer_weights,
+    outputs_of,
 )
 
 ORDER = ("input", "state.h", "state.c", "between_layers", "output")
 
 
-def factor(site, key, dtype):
-    # type: (SiteSpec, Any, Any) -> Any
+def factor(site: SiteSpec, key: Any, dtype: Any) -> Any:
     """What a site multiplies by, in its canonical shape: a scaled mask, or N(1, rate / (1 - rate)). Rate 1: zeros, no draw."""
     import jax
     import jax.numpy as jnp
@@ -41,8 +39,7 @@ def factor(site, key, dtype):
     return mask if site.scale == "none" else mask / keep
 
 
-def step_of(factors, axis):
-    # type: (Any, int) -> Tuple[Any, Any]
+def step_of(factors: Any, axis: int) -> Tuple[Any, Any]:
     """A mask as (what every step uses, what each step takes its own slice of, time first); one of them is None."""
     import jax.numpy as jnp
 
@@ -53,8 +50,7 @@ def step_of(factors, axis):
     return None, jnp.moveaxis(factors, axis, 0)
 
 
-def gates_of(entering, kernel):
-    # type: (Any, Any) -> Any
+def gates_of(entering: Any, kernel: Any) -> Any:
     """(G, B, I) times (I, 4H): one product where the gates share their input, else one for each gate. Gives (B, 4H)."""
     import jax.numpy as jnp
 
@@ -64,8 +60,7 @@ def gates_of(entering, kernel):
     return jnp.concatenate([entering[gate] @ kernel[:, gate * units : (gate + 1) * units] for gate in range(4)], axis=1)
 
 
-def lstm(weights, x, state, h_factor, c_factor, unroll):
-    # type: (Weights, Any, State, Any, Any, int) -> Tuple[Any, State]
+def lstm(weights: Weights, x: Any, state: State, h_factor: Any, c_factor: Any, unroll: int) -> Tuple[Any, State]:
     """Scan one layer.
 
     x (G, B, T, D), masked already; state h, c (B, H); h_factor (G, B, T or 1, H) and c_factor (B, T or 1, H), or None.
@@ -77,8 +72,7 @@ def lstm(weights, x, state, h_factor, c_factor, unroll):
     h_always, h_steps = step_of(h_factor, 2)
     c_always, c_steps = step_of(c_factor, 1)
 
-    def step(state, given):
-        # type: (State, Any) -> Tuple[State, Any]
+    def step(state: State, given: Any) -> Tuple[State, Any]:
         h, c = state
         x_t, h_step, c_step = given
         h_mask = h_always if h_step is None else h_step
@@ -95,8 +89,7 @@ def lstm(weights, x, state, h_factor, c_factor, unroll):
     return jnp.moveaxis(y, 0, 1), state
 
 
-def sites_in_order(job):
-    # type: (Job) -> List[SiteSpec]
+def sites_in_order(job: Job) -> List[SiteSpec]:
     """The sites that draw, in the order in which they do."""
     wanted = [job.site(half.sites + at) for half in halves(job) for at in ORDER]
     return [site for site in wanted if site is not None and active(job, site)]
@@ -111,24 +104,21 @@ class Scan(JaxAdapter):
     noises = ("bernoulli", "gaussian")
     sites = tuple(prefix + at for prefix in ("", "encoder.", "decoder.") for at in ORDER)
 
-    def slots(self, job):
-        # type: (Job) -> Any
+    def slots(self, job: Job) -> Any:
         """One draw a site, in its canonical shape; none at rate 1."""
         return whole_slots(job, [site for site in sites_in_order(job) if site.rate < 1.0])
 
-    def function(self, job):
-        # type: (Job) -> Function
+    def function(self, job: Job) -> Function:
         """The layer kind."""
 
-        def call(key, arrays):
-            # type: (Any, Dict[str, Any]) -> Dict[str, Any]
+        def call(key: Any, arrays: Dict[str, Any]) -> Dict[str, Any]:
             import jax
 
             drawn = sites_in_order(job)
             keys = jax.random.split(key, max(len(drawn), 1))
             dtype = arrays["x"].dtype
             factors = {site.at: factor(site, keys[number], dtype) for number, site in enumerate(drawn)}
-            states = None  # type: Optional[List[State]]
+            states: Optional[List[State]] = None
             ran = []
             for half in halves(job):
                 y, states = self._half(job, half, arrays, factors, states)
@@ -137,15 +127,16 @@ class Scan(JaxAdapter):
 
         return call
 
-    def _half(self, job, half, arrays, factors, states):
-        # type: (Job, Half, Dict[str, Any], Dict[str, Any], Optional[List[State]]) -> Tuple[Any, List[State]]
+    def _half(
+        self, job: Job, half: Half, arrays: Dict[str, Any], factors: Dict[str, Any], states: Optional[List[State]]
+    ) -> Tuple[Any, List[State]]:
         layers, unroll = job.config.get("layers", 1), self.option(job, "unroll")
         x = arrays[half.sequence]
         states = initial_states(job, arrays, x) if states is None else states
         masks = [factors.get(half.sites + at) for at in ORDER]
         entering, h_masks, c_masks, between, emitted = masks
         x = x[None] if entering is None else x[None] * entering
-        last = []  # type: List[State]
+        last: List[State] = []
         for layer in range(layers):
             weights = layer_weights(job, half, layer, arrays)
             h_mask = h_masks if h_masks is None or layers == 1 else h_masks[min(layer, h_masks.shape[0] - 1)]

@@ -4,7 +4,7 @@ Imported on Python 3.6 with NumPy alone: jax is imported inside functions.
 """
 
 import math
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from harness.adapters.base import Job, SiteSpec, implementation
 from harness.adapters.jax_adapter import Function, JaxAdapter, active
@@ -14,8 +14,7 @@ from harness.tape import BERNOULLI, NORMAL, Slot
 ALPHA_PRIME = -1.6732632423543772 * 1.0507009873554805
 
 
-def multiply(site, key, array):
-    # type: (SiteSpec, Any, Any) -> Any
+def multiply(site: SiteSpec, key: Any, array: Any) -> Any:
     """Apply one multiplicative site: Bernoulli by `jnp.where`, Gaussian N(1, rate / (1 - rate)).
 
     At rate 1 nothing is left, so nothing is drawn: 0 / 0 would make every gradient NaN.
@@ -33,8 +32,7 @@ def multiply(site, key, array):
     return jnp.where(mask, array if site.scale == "none" else array / keep, jnp.zeros((), array.dtype))
 
 
-def draws(job, site):
-    # type: (Job, SiteSpec) -> bool
+def draws(job: Job, site: SiteSpec) -> bool:
     """Whether `multiply` draws for this site."""
     return active(job, site) and site.rate < 1.0
 
@@ -43,10 +41,9 @@ class _Noise(JaxAdapter):
     """y = noise(x) on the one site `input`."""
 
     sites = ("input",)
-    kinds = (BERNOULLI,)
+    kinds: Tuple[str, ...] = (BERNOULLI,)
 
-    def slots(self, job):
-        # type: (Job) -> List[Slot]
+    def slots(self, job: Job) -> List[Slot]:
         """One draw of each kind, in the site's own shape."""
         (site,) = job.sites
         if not self.drawn(job, site):
@@ -54,24 +51,20 @@ class _Noise(JaxAdapter):
         names = {BERNOULLI: "input", NORMAL: "input/normal" if BERNOULLI in self.kinds else "input"}
         return [Slot(names[kind], kind, site.shape, site.shape) for kind in self.kinds]
 
-    def drawn(self, job, site):
-        # type: (Job, SiteSpec) -> bool
+    def drawn(self, job: Job, site: SiteSpec) -> bool:
         """Whether anything is drawn."""
         return draws(job, site)
 
-    def function(self, job):
-        # type: (Job) -> Function
+    def function(self, job: Job) -> Function:
         """The layer on x."""
         (site,) = job.sites
 
-        def call(key, arrays):
-            # type: (Any, Dict[str, Any]) -> Dict[str, Any]
+        def call(key: Any, arrays: Dict[str, Any]) -> Dict[str, Any]:
             return {"y": self.apply(site, key, arrays["x"]) if active(job, site) else arrays["x"]}
 
         return call
 
-    def apply(self, site, key, x):
-        # type: (SiteSpec, Any, Any) -> Any
+    def apply(self, site: SiteSpec, key: Any, x: Any) -> Any:
         """The layer in training."""
         return multiply(site, key, x)
 
@@ -96,13 +89,11 @@ class GaussianNoise(_Noise):
     noises = ("additive",)
     kinds = (NORMAL,)
 
-    def drawn(self, job, site):
-        # type: (Job, SiteSpec) -> bool
+    def drawn(self, job: Job, site: SiteSpec) -> bool:
         """At every deviation above 0."""
         return active(job, site)
 
-    def apply(self, site, key, x):
-        # type: (SiteSpec, Any, Any) -> Any
+    def apply(self, site: SiteSpec, key: Any, x: Any) -> Any:
         """Add the noise."""
         import jax
 
@@ -116,13 +107,11 @@ class MaskedGaussianNoise(_Noise):
     noises = ("masked_additive",)
     kinds = (BERNOULLI, NORMAL)
 
-    def drawn(self, job, site):
-        # type: (Job, SiteSpec) -> bool
+    def drawn(self, job: Job, site: SiteSpec) -> bool:
         """At every deviation above 0, whatever the rate."""
         return active(job, site)
 
-    def apply(self, site, key, x):
-        # type: (SiteSpec, Any, Any) -> Any
+    def apply(self, site: SiteSpec, key: Any, x: Any) -> Any:
         """Draw the mask, then the noise."""
         import jax
         import jax.numpy as jnp
@@ -138,8 +127,7 @@ class AlphaDropout(_Noise):
 
     noises = ("alpha",)
 
-    def apply(self, site, key, x):
-        # type: (SiteSpec, Any, Any) -> Any
+    def apply(self, site: SiteSpec, key: Any, x: Any) -> Any:
         """Apply the affine map of the paper's section on dropout."""
         import jax
         import jax.numpy as jnp

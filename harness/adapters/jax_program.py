@@ -27,8 +27,7 @@ Keep = Callable[[Any], bool]
 Source = Optional[Iterator[Any]]
 
 
-def _inner(params):
-    # type: (Dict[str, Any]) -> List[Any]
+def _inner(params: Dict[str, Any]) -> List[Any]:
     """The jaxprs among an equation's parameters, opened."""
     found = []
     for value in params.values():
@@ -39,26 +38,38 @@ def _inner(params):
     return found
 
 
-def _draws_with(eqn, tapped):
-    # type: (Any, Keep) -> bool
+def _draws_with(eqn: Any, tapped: Keep) -> bool:
     return bool(eqn.invars) and tapped(eqn.invars[0].aval)
 
 
-def find(jaxpr, tapped=is_tapped):
-    # type: (Any, Keep) -> Tuple[Entry, ...]
+def live(jaxpr: Any) -> List[Any]:
+    """The equations that the results depend on, or that have effects, in order.
+
+    Linen's scan, for one, traces its body once more to see what does not change from step to step, which leaves draws that
+    nothing uses: no compiler keeps them, and no mask is made of them.
+    """
+    needed = set(id(atom) for atom in jaxpr.outvars)
+    kept = []
+    for eqn in reversed(jaxpr.eqns):
+        if eqn.effects or any(id(variable) in needed for variable in eqn.outvars):
+            kept.append(eqn)
+            needed.update(id(atom) for atom in eqn.invars)
+    return kept[::-1]
+
+
+def find(jaxpr: Any, tapped: Keep = is_tapped) -> Tuple[Entry, ...]:
     """Where a jaxpr draws, in order. `tapped` says which keys count.
 
     Raises Unsupported for draws inside `while`, `cond` or a function with a derivative rule of its own: how often they
     happen is not known beforehand, or opening them would lose the rule.
     """
-    entries = []  # type: List[Entry]
-    for eqn in jaxpr.eqns:
+    entries: List[Entry] = []
+    for eqn in live(jaxpr):
         entries.extend(_entries(eqn, tapped))
     return tuple(entries)
 
 
-def _entries(eqn, tapped):
-    # type: (Any, Keep) -> Tuple[Entry, ...]
+def _entries(eqn: Any, tapped: Keep) -> Tuple[Entry, ...]:
     name = eqn.primitive.name
     if name == "random_bits":
         if not _draws_with(eqn, tapped):
@@ -79,8 +90,7 @@ def _entries(eqn, tapped):
     raise Unsupported("draws inside `%s`, where the tap cannot follow" % name)
 
 
-def _bind(eqn, values):
-    # type: (Any, Sequence[Any]) -> List[Any]
+def _bind(eqn: Any, values: Sequence[Any]) -> List[Any]:
     """Apply one equation as it stands, in the context that it was traced in."""
     bound = eqn.primitive.get_bind_params(eqn.params)
     # jax < 0.8 gives (functions, parameters), later versions the parameters alone.
@@ -93,31 +103,29 @@ def _bind(eqn, values):
 class Interpreter(object):
     """Evaluates jaxprs with the border open. `cache` keeps what is jitted inside, for evaluations outside of `jit`."""
 
-    def __init__(self, tapped=is_tapped):
-        # type: (Keep) -> None
+    def __init__(self, tapped: Keep = is_tapped) -> None:
         self.tapped = tapped
-        self._jitted = {}  # type: Dict[Tuple[int, bool], Any]
-        self._entries = {}  # type: Dict[int, Tuple[Any, Tuple[Entry, ...]]]
+        self._jitted: Dict[Tuple[int, bool], Any] = {}
+        self._entries: Dict[int, Tuple[Any, Tuple[Entry, ...]]] = {}
 
-    def entries(self, eqn):
-        # type: (Any) -> Tuple[Entry, ...]
+    def entries(self, eqn: Any) -> Tuple[Entry, ...]:
         """Where an equation draws, found once."""
         if id(eqn) not in self._entries:
             # The equation is kept beside the result: a live object's id stays its own.
             self._entries[id(eqn)] = (eqn, _entries(eqn, self.tapped))
         return self._entries[id(eqn)][1]
 
-    def evaluate(self, jaxpr, consts, arguments, source):
-        # type: (Any, Sequence[Any], Sequence[Any], Source) -> Tuple[List[Any], List[Any]]
+    def evaluate(
+        self, jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any], source: Source
+    ) -> Tuple[List[Any], List[Any]]:
         """Return the results and the draws, one a leaf; `source` gives what to use instead of drawing."""
         environment = dict(zip(list(jaxpr.constvars) + list(jaxpr.invars), list(consts) + list(arguments)))
-        drawn = []  # type: List[Any]
+        drawn: List[Any] = []
 
-        def read(atom):
-            # type: (Any) -> Any
+        def read(atom: Any) -> Any:
             return atom.val if hasattr(atom, "val") else environment[atom]
 
-        for eqn in jaxpr.eqns:
+        for eqn in live(jaxpr):
             values = [read(atom) for atom in eqn.invars]
             entries = self.entries(eqn)
             if not entries:
@@ -128,10 +136,11 @@ class Interpreter(object):
             environment.update(zip(eqn.outvars, results))
         return [read(atom) for atom in jaxpr.outvars], drawn
 
-    def _open(self, eqn, values, entries, source):
-        # type: (Any, Sequence[Any], Tuple[Entry, ...], Source) -> Tuple[List[Any], List[Any]]
+    def _open(
+        self, eqn: Any, values: Sequence[Any], entries: Tuple[Entry, ...], source: Source
+    ) -> Tuple[List[Any], List[Any]]:
         name = eqn.primitive.name
-        if name == "random_bits" or isinstance(entries[0], Leaf) and entries[0].kind == NORMAL and self._is_normal(eqn):
+        if name == "random_bits" or self._is_normal(eqn):
             result = _bind(eqn, values)[0] if source is None else next(source)
             return [result], [result]
         tape = None if source is None else [next(source) for _ in leaves(entries)]
@@ -143,23 +152,19 @@ class Interpreter(object):
         return self._remat(eqn, closed, values, tape)
 
     @staticmethod
-    def _is_normal(eqn):
-        # type: (Any) -> bool
+    def _is_normal(eqn: Any) -> bool:
         return eqn.primitive.name in _JIT and eqn.params["name"] == NORMAL_FUNCTION
 
-    def _inside(self, closed):
-        # type: (Any) -> Callable[[Sequence[Any], Optional[Sequence[Any]]], Tuple[List[Any], List[Any]]]
+    def _inside(self, closed: Any) -> Callable[[Sequence[Any], Optional[Sequence[Any]]], Tuple[List[Any], List[Any]]]:
         """A closed or open jaxpr as a function of (arguments, tape)."""
         jaxpr, consts = getattr(closed, "jaxpr", closed), getattr(closed, "consts", ())
 
-        def function(arguments, tape):
-            # type: (Sequence[Any], Optional[Sequence[Any]]) -> Tuple[List[Any], List[Any]]
+        def function(arguments: Sequence[Any], tape: Optional[Sequence[Any]]) -> Tuple[List[Any], List[Any]]:
             return self.evaluate(jaxpr, consts, arguments, None if tape is None else iter(tape))
 
         return function
 
-    def _call(self, closed, values, tape):
-        # type: (Any, Sequence[Any], Optional[Sequence[Any]]) -> Tuple[List[Any], List[Any]]
+    def _call(self, closed: Any, values: Sequence[Any], tape: Optional[Sequence[Any]]) -> Tuple[List[Any], List[Any]]:
         import jax
 
         identity = (id(closed), tape is None)
@@ -168,8 +173,9 @@ class Interpreter(object):
         results, drawn = self._jitted[identity][1](values, tape)
         return list(results), list(drawn)
 
-    def _remat(self, eqn, closed, values, tape):
-        # type: (Any, Any, Sequence[Any], Optional[Sequence[Any]]) -> Tuple[List[Any], List[Any]]
+    def _remat(
+        self, eqn: Any, closed: Any, values: Sequence[Any], tape: Optional[Sequence[Any]]
+    ) -> Tuple[List[Any], List[Any]]:
         import jax
 
         function = self._inside(closed)
@@ -180,8 +186,7 @@ class Interpreter(object):
         results, drawn = function(values, tape)
         return list(results), list(drawn)
 
-    def _scan(self, eqn, values, tape):
-        # type: (Any, Sequence[Any], Optional[Sequence[Any]]) -> Tuple[List[Any], List[Any]]
+    def _scan(self, eqn: Any, values: Sequence[Any], tape: Optional[Sequence[Any]]) -> Tuple[List[Any], List[Any]]:
         import jax
 
         params = eqn.params
@@ -189,8 +194,7 @@ class Interpreter(object):
         first, second = params["num_consts"], params["num_consts"] + params["num_carry"]
         consts, start, sequences = list(values[:first]), list(values[first:second]), list(values[second:])
 
-        def step(carry, given):
-            # type: (Any, Any) -> Any
+        def step(carry: Any, given: Any) -> Any:
             slices, tape_slices = given
             results, drawn = body(consts + list(carry) + list(slices), tape_slices)
             return results[: params["num_carry"]], (results[params["num_carry"] :], drawn)
@@ -216,8 +220,14 @@ class Program(object):
     Raises Unsupported where the function draws in a place that the tap cannot follow.
     """
 
-    def __init__(self, function, key, arrays, compile=True, tapped=is_tapped):
-        # type: (Callable[[Any, Dict[str, Any]], Dict[str, Any]], Any, Dict[str, Any], bool, Keep) -> None
+    def __init__(
+        self,
+        function: Callable[[Any, Dict[str, Any]], Dict[str, Any]],
+        key: Any,
+        arrays: Dict[str, Any],
+        compile: bool = True,
+        tapped: Keep = is_tapped,
+    ) -> None:
         import jax
 
         self._closed, shapes = jax.make_jaxpr(function, return_shape=True)(key, arrays)
@@ -229,8 +239,7 @@ class Program(object):
         self._forward = wrap(self._evaluate)
         self._backward = wrap(self._differentiate)
 
-    def _evaluate(self, tape, key, arrays):
-        # type: (Optional[Sequence[Any]], Any, Dict[str, Any]) -> Tuple[Any, List[Any]]
+    def _evaluate(self, tape: Optional[Sequence[Any]], key: Any, arrays: Dict[str, Any]) -> Tuple[Any, List[Any]]:
         import jax
 
         flat = jax.tree_util.tree_leaves((key, arrays))
@@ -238,19 +247,25 @@ class Program(object):
         results, drawn = self._interpreter.evaluate(self._closed.jaxpr, self._closed.consts, flat, source)
         return jax.tree_util.tree_unflatten(self._tree, results), drawn
 
-    def _differentiate(self, tape, key, arrays, rest, cotangents):
-        # type: (Optional[Sequence[Any]], Any, Dict[str, Any], Dict[str, Any], Dict[str, Any]) -> Any
+    def _differentiate(
+        self,
+        tape: Optional[Sequence[Any]],
+        key: Any,
+        arrays: Dict[str, Any],
+        rest: Dict[str, Any],
+        cotangents: Dict[str, Any],
+    ) -> Any:
         import jax
 
-        def forward(floats):
-            # type: (Dict[str, Any]) -> Any
+        def forward(floats: Dict[str, Any]) -> Any:
             return self._evaluate(tape, key, dict(floats, **rest))
 
         outputs, pull, drawn = jax.vjp(forward, arrays, has_aux=True)
         return outputs, drawn, pull(cotangents)[0]
 
-    def run(self, key, arrays, cotangents):
-        # type: (Any, Dict[str, np.ndarray], Dict[str, np.ndarray]) -> Tuple[Dict[str, Any], Dict[str, Any]]
+    def run(
+        self, key: Any, arrays: Dict[str, np.ndarray], cotangents: Dict[str, np.ndarray]
+    ) -> Tuple[Dict[str, Any], Dict[str, Any]]:
         """Return outputs and, where there are cotangents, the gradients of sum(cotangent * output) by array name.
 
         Arrays of integers have no gradient. Draws go to the active tap. Raises TapeMismatch, and ValueError for a
@@ -258,7 +273,7 @@ class Program(object):
         """
         tap = active() or JaxTap()
         tape = tap.arguments(self.entries)
-        gradients = {}  # type: Dict[str, Any]
+        gradients: Dict[str, Any] = {}
         if not cotangents:
             outputs, drawn = self._forward(tape, key, arrays)
         else:

@@ -25,11 +25,19 @@ class Weights(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One draw of a site in the pipeline: the part of its canonical mask at `place`, of `shape`."""
+    """What one dropout layer of a model masks: a site, or one layer's share of it.
+
+    place     index of its part in the site's canonical mask.
+    shape     of that part, batch-major; (B, T, H) for the states too, though they are masked step by step.
+    """
 
     site: SiteSpec
     place: Tuple[Any, ...]
     shape: Tuple[int, ...]
+
+    def shares(self, axis: str) -> bool:
+        """Whether one mask serves the whole of a named axis."""
+        return axis in self.site.shared
 
 
 class Half(NamedTuple):
@@ -40,14 +48,23 @@ class Half(NamedTuple):
     sequence: str
 
 
-#: sequence(weights, x (B, T, D), (h0, c0) each (B, H)) -> every step's h (B, T, H), (h, c)
-SequenceOf = Callable[[int, Weights, Any, State], Tuple[Any, State]]
+class Layer(NamedTuple):
+    """One LSTM of a stack: where it stands, its weights, and what masks h and c on their way into each step."""
+
+    half: Half
+    number: int
+    weights: Weights
+    h: Optional[Part]
+    c: Optional[Part]
+
+
+#: sequence(layer, x (B, T, D), (h0, c0) each (B, H)) -> every step's h (B, T, H), (h, c)
+SequenceOf = Callable[[Layer, Any, State], Tuple[Any, State]]
 #: drop(part, array) -> array
 DropOf = Callable[[Part, Any], Any]
 
 
-def halves(job):
-    # type: (Job) -> Tuple[Half, ...]
+def halves(job: Job) -> Tuple[Half, ...]:
     """The stacks of the job's layer kind, in the order in which they run."""
     if job.layer == "encoder_decoder":
         tied = job.config.get("tied", False)
@@ -57,28 +74,26 @@ def halves(job):
     return (Half("", "", "x"),)
 
 
-def layer_weights(job, half, layer, arrays):
-    # type: (Job, Half, int, Dict[str, Any]) -> Weights
+def layer_weights(job: Job, half: Half, layer: int, arrays: Dict[str, Any]) -> Weights:
     """The canonical weights of one layer of a half."""
     prefix = half.weights + ("layer%d." % layer if job.config.get("layers", 1) > 1 else "")
     return Weights(*(arrays[prefix + name] for name in Weights._fields))
 
 
-def part_of(job, half, at, layer=None):
-    # type: (Job, Half, str, Optional[int]) -> Optional[Part]
-    """The active draw of a half's site for the pipeline, or None. The gate axis must be shared where there is one."""
+def part_of(job: Job, half: Half, at: str, layer: int = 0) -> Optional[Part]:
+    """The active dropout of a half's site for one layer, or None. A gate axis must be shared where there is one."""
     site = job.site(half.sites + at)
     if site is None or not active(job, site):
         return None
-    if at == "input":
-        return Part(site, (0,), site.shape[1:])
-    if at == "between_layers":
-        return Part(site, (layer,), site.shape[1:])
-    return Part(site, (), site.shape)
+    place: Tuple[Any, ...] = ()
+    if at == "between_layers" or (at.startswith("state.") and job.config.get("layers", 1) > 1):
+        place += (layer,)
+    if at in ("input", "state.h"):
+        place += (0,)
+    return Part(site, place, site.shape[len(place) :])
 
 
-def initial_states(job, arrays, x):
-    # type: (Job, Dict[str, Any], Any) -> List[State]
+def initial_states(job: Job, arrays: Dict[str, Any], x: Any) -> List[State]:
     """Every layer's (h0, c0), each (B, H); zeros where the job has none."""
     import jax.numpy as jnp
 
@@ -90,8 +105,7 @@ def initial_states(job, arrays, x):
     return [(h0[layer], c0[layer]) for layer in range(layers)]
 
 
-def outputs_of(job, y, ran):
-    # type: (Job, Any, Sequence[Tuple[Half, List[State]]]) -> Dict[str, Any]
+def outputs_of(job: Job, y: Any, ran: Sequence[Tuple[Half, List[State]]]) -> Dict[str, Any]:
     """The canonical outputs: y (B, T, H) or its last step, and each half's states where they are returned."""
     import jax.numpy as jnp
 
@@ -105,96 +119,96 @@ def outputs_of(job, y, ran):
 
 
 class StackAdapter(JaxAdapter):
-    """An LSTM stack, alone or as encoder and decoder. Subclasses write `parts_of_library`."""
+    """An LSTM stack, alone or as encoder and decoder, of a library's cell and dropout layers. Subclasses write `model`."""
 
-    site_names = ("input", "output", "between_layers")
+    options = {"jit": True, "unroll": 1}
+    sites = tuple(
+        prefix + name
+        for prefix in ("", "encoder.", "decoder.")
+        for name in ("input", "state.h", "state.c", "between_layers", "output")
+    )
     #: whether the library's dropout layer draws at rate 1.
     draws_at_one = False
 
-    def __init__(self):
-        # type: () -> None
-        self.sites = tuple(prefix + name for prefix in ("", "encoder.", "decoder.") for name in self.site_names)
-
-    def check(self, job):
-        # type: (Job) -> None
-        """Refuse masks that differ by gate, one mask for several layers, and masks without scale."""
+    def check(self, job: Job) -> None:
+        """Refuse masks that differ by gate, one mask for several layers or for all features of a state, and no scale."""
         super(StackAdapter, self).check(job)
         for site in job.sites:
-            name = site.at.rsplit("coder.", 1)[-1]
-            if name in ("input", "state.h") and "gates" not in site.shared:
+            if "gates" in site.axes and "gates" not in site.shared:
                 raise Unsupported("%s: the cell has one input for all gates, so one mask for all gates" % site.at)
             if "layers" in site.shared:
                 raise Unsupported("%s: every layer has a dropout of its own" % site.at)
+            if "features" in site.shared and "state." in site.at:
+                raise Unsupported("%s: one decision for all features of a state is not written here" % site.at)
             if site.scale != "inverted":
                 raise Unsupported("%s: the dropout layer always scales" % site.at)
 
-    def slots(self, job):
-        # type: (Job) -> List[Slot]
-        """Input, between the layers, output; the encoder's before the decoder's."""
-        found = []  # type: List[Slot]
+    def slots(self, job: Job) -> List[Slot]:
+        """In the order of the model: input, then for each layer its states step by step, then what masks its outputs."""
+        found: List[Slot] = []
         for half in halves(job):
-            for part in self.parts(job, half):
-                if part.site.rate < 1.0 or self.draws_at_one:
-                    found.append(Slot(part.site.at, kind_of(part.site), part.shape, part.site.shape, part.place))
+            steps = job.inputs[half.sequence].shape[1]
+            found += [self.slot(part) for part in self.drawn(part_of(job, half, "input"))]
+            for number in range(job.config.get("layers", 1)):
+                states = self.drawn(*(part_of(job, half, at, number) for at in ("state.h", "state.c")))
+                found += [self.step_slot(part, step, steps) for step in range(steps) for part in states]
+                found += [self.slot(part) for part in self.drawn(above(job, half, number))]
         return found
 
-    def parts(self, job, half):
-        # type: (Job, Half) -> List[Part]
-        """The draws of one half, in the order of the pipeline."""
-        layers = job.config.get("layers", 1)
-        wanted = [part_of(job, half, "input")]
-        wanted += [part_of(job, half, "between_layers", layer) for layer in range(layers - 1)]
-        wanted.append(part_of(job, half, "output"))
-        return [part for part in wanted if part is not None]
+    def drawn(self, *parts: Optional[Part]) -> List[Part]:
+        """The parts for which the library draws."""
+        return [part for part in parts if part is not None and (part.site.rate < 1.0 or self.draws_at_one)]
 
-    def _half(self, job, half, arrays, states, drop):
-        # type: (Job, Half, Dict[str, Any], Optional[List[State]], DropOf) -> Tuple[Any, List[State]]
-        layers = job.config.get("layers", 1)
-        sequence = self.sequence(job, half)
-        x = arrays[half.sequence]
-        states = initial_states(job, arrays, x) if states is None else states
-        last = []  # type: List[State]
-        part = part_of(job, half, "input")
-        x = x if part is None else drop(part, x)
-        for layer in range(layers):
-            x, state = sequence(layer, layer_weights(job, half, layer, arrays), x, states[layer])
-            last.append(state)
-            part = part_of(job, half, "between_layers", layer) if layer < layers - 1 else part_of(job, half, "output")
-            x = x if part is None else drop(part, x)
-        return x, last
+    def slot(self, part: Part) -> Slot:
+        """A mask that is drawn at once."""
+        return Slot(part.site.at, kind_of(part.site), part.shape, part.site.shape, part.place)
 
-    def run_stacks(self, job, arrays, drop):
-        # type: (Job, Dict[str, Any], DropOf) -> Dict[str, Any]
+    def step_slot(self, part: Part, step: int, steps: int) -> Slot:
+        """One step's mask of a state: drawn in every step, also where it is the same in all, so all steps are recorded."""
+        full = (*part.site.shape[:-2], steps, part.site.shape[-1])
+        place = (*part.place, slice(None), step)
+        return Slot(part.site.at, kind_of(part.site), (part.shape[0], part.shape[2]), full, place)
+
+    def run_stacks(self, job: Job, arrays: Dict[str, Any], sequence: SequenceOf, drop: DropOf) -> Dict[str, Any]:
         """The whole layer kind: every half in order, each starting from the last one's states."""
-        states = None  # type: Optional[List[State]]
-        ran = []  # type: List[Tuple[Half, List[State]]]
+        states: Optional[List[State]] = None
+        ran: List[Tuple[Half, List[State]]] = []
         for half in halves(job):
-            y, states = self._half(job, half, arrays, states, drop)
-            ran.append((half, states))
-        return outputs_of(job, y, ran)
+            x = arrays[half.sequence]
+            states = initial_states(job, arrays, x) if states is None else states
+            part = part_of(job, half, "input")
+            x = x if part is None else drop(part, x)
+            last: List[State] = []
+            for number in range(job.config.get("layers", 1)):
+                masks = [part_of(job, half, at, number) for at in ("state.h", "state.c")]
+                layer = Layer(half, number, layer_weights(job, half, number, arrays), *masks)
+                x, state = sequence(layer, x, states[number])
+                last.append(state)
+                part = above(job, half, number)
+                x = x if part is None else drop(part, x)
+            states = last
+            ran.append((half, last))
+        return outputs_of(job, x, ran)
 
-    def function(self, job):
-        # type: (Job) -> Function
+    def function(self, job: Job) -> Function:
         """The layer kind with the library's own cell and dropout."""
 
-        def call(key, arrays):
-            # type: (Any, Dict[str, Any]) -> Dict[str, Any]
-            return self.run_stacks(job, arrays, self.dropout(job, key))
+        def call(key: Any, arrays: Dict[str, Any]) -> Dict[str, Any]:
+            return self.run_stacks(job, arrays, *self.model(job, key))
 
         return call
 
-    def dropout(self, job, key):
-        # type: (Job, Any) -> DropOf
-        """The library's dropout, keyed for this call."""
-        raise NotImplementedError
-
-    def sequence(self, job, half):
-        # type: (Job, Half) -> SequenceOf
-        """The library's cell over a sequence."""
+    def model(self, job: Job, key: Any) -> Tuple[SequenceOf, DropOf]:
+        """The library's cell over a sequence and its dropout, keyed for this call."""
         raise NotImplementedError
 
 
-def broadcast_dims(shape, full):
-    # type: (Sequence[int], Sequence[int]) -> Tuple[int, ...]
+def above(job: Job, half: Half, number: int) -> Optional[Part]:
+    """What masks a layer's outputs: `between_layers`, for the last layer `output`."""
+    last = number == job.config.get("layers", 1) - 1
+    return part_of(job, half, "output") if last else part_of(job, half, "between_layers", number)
+
+
+def broadcast_dims(shape: Sequence[int], full: Sequence[int]) -> Tuple[int, ...]:
     """The axes over which a mask of `shape` is shared when it meets an array of shape `full`."""
     return tuple(axis for axis, (size, whole) in enumerate(zip(shape, full)) if size == 1 and whole != 1)

@@ -48,12 +48,11 @@ class Loop(NamedTuple):
 
 Entry = Union[Leaf, Loop]
 
-_IMPLEMENTATION = []  # type: List[Any]
-_KEY_DTYPE = []  # type: List[Any]
+_IMPLEMENTATION: List[Any] = []
+_KEY_DTYPE: List[Any] = []
 
 
-def prng_implementation():
-    # type: () -> Any
+def prng_implementation() -> Any:
     """The PRNG implementation whose keys are tapped: threefry2x32 under another name."""
     if not _IMPLEMENTATION:
         import jax
@@ -63,8 +62,7 @@ def prng_implementation():
         plain = "threefry2x32"
         words = {8: jnp.uint8, 16: jnp.uint16, 32: jnp.uint32, 64: jnp.uint64}
 
-        def wrap(data):
-            # type: (Any) -> Any
+        def wrap(data: Any) -> Any:
             return jax.random.wrap_key_data(data, impl=plain)
 
         _IMPLEMENTATION.append(
@@ -81,16 +79,14 @@ def prng_implementation():
     return _IMPLEMENTATION[0]
 
 
-def key(seed):
-    # type: (int) -> Any
+def key(seed: int) -> Any:
     """The tapped key of a seed; it draws what `jax.random.key(seed)` draws."""
     import jax
 
     return jax.random.key(seed, impl=prng_implementation())
 
 
-def is_tapped(aval):
-    # type: (Any) -> bool
+def is_tapped(aval: Any) -> bool:
     """Whether an abstract value is a key (or an array of keys) of the tapped implementation."""
     import jax
 
@@ -99,10 +95,9 @@ def is_tapped(aval):
     return bool(getattr(aval, "dtype", None) == _KEY_DTYPE[0])
 
 
-def leaves(entries):
-    # type: (Sequence[Entry]) -> List[Leaf]
+def leaves(entries: Sequence[Entry]) -> List[Leaf]:
     """All leaves, in the order in which a program's draw arrays come."""
-    found = []  # type: List[Leaf]
+    found: List[Leaf] = []
     for entry in entries:
         if isinstance(entry, Leaf):
             found.append(entry)
@@ -111,10 +106,9 @@ def leaves(entries):
     return found
 
 
-def program_order(entries):
-    # type: (Sequence[Entry]) -> List[Tuple[int, Tuple[int, ...]]]
+def program_order(entries: Sequence[Entry]) -> List[Tuple[int, Tuple[int, ...]]]:
     """Every single draw in the order it happens: (number of the leaf, index into its array's loop axes)."""
-    order = []  # type: List[Tuple[int, Tuple[int, ...]]]
+    order: List[Tuple[int, Tuple[int, ...]]] = []
     first = 0
     for entry in entries:
         if isinstance(entry, Leaf):
@@ -124,25 +118,23 @@ def program_order(entries):
         inner = program_order(entry.entries)
         steps = range(entry.length)
         for step in reversed(steps) if entry.reverse else steps:
-            order.extend((first + leaf, (step,) + index) for leaf, index in inner)
+            order.extend((first + leaf, (step, *index)) for leaf, index in inner)
         first += len(leaves(entry.entries))
     return order
 
 
-def loop_shapes(entries):
-    # type: (Sequence[Entry]) -> List[Tuple[int, ...]]
+def loop_shapes(entries: Sequence[Entry]) -> List[Tuple[int, ...]]:
     """The loop axes of every leaf's array, outermost loop first."""
-    shapes = []  # type: List[Tuple[int, ...]]
+    shapes: List[Tuple[int, ...]] = []
     for entry in entries:
         if isinstance(entry, Leaf):
             shapes.append(())
         else:
-            shapes.extend((entry.length,) + inner for inner in loop_shapes(entry.entries))
+            shapes.extend((entry.length, *inner) for inner in loop_shapes(entry.entries))
     return shapes
 
 
-def scalar_type(name):
-    # type: (str) -> Any
+def scalar_type(name: str) -> Any:
     """NumPy's scalar type of a float dtype's name; bfloat16 is that of ml_dtypes, which jax brings along."""
     if name == "bfloat16":
         import ml_dtypes
@@ -151,26 +143,23 @@ def scalar_type(name):
     return np.dtype(name).type
 
 
-def uniform_from_bits(bits, width):
-    # type: (np.ndarray, int) -> np.ndarray
+def uniform_from_bits(bits: np.ndarray, width: int) -> np.ndarray:
     """The floats in [0, 1) that `jax.random.uniform` makes of these bits: the top mantissa bits over 2**mantissa."""
     name, mantissa = _FLOATS[width]
     words = np.asarray(bits) >> np.asarray(bits).dtype.type(width - mantissa if width > 8 else 1)
     return np.asarray((words.astype(np.float64) * 2.0**-mantissa).astype(scalar_type(name)))
 
 
-def bits_of_decisions(kept, width):
-    # type: (np.ndarray, int) -> np.ndarray
+def bits_of_decisions(kept: np.ndarray, width: int) -> np.ndarray:
     """Bits that decide `u < p` so for every p in range: all zero (u = 0) where kept, all one (greatest u) elsewhere."""
     word = np.dtype("uint%d" % width).type
-    return np.where(kept, word(0), word(2**width - 1)).astype(word)
+    return np.asarray(np.where(kept, word(0), word(2**width - 1)), dtype=word)
 
 
-_ACTIVE = []  # type: List[JaxTap]
+_ACTIVE: "List[JaxTap]" = []
 
 
-def active():
-    # type: () -> Optional[JaxTap]
+def active() -> "Optional[JaxTap]":
     """The tap that is entered, if there is one."""
     return _ACTIVE[-1] if _ACTIVE else None
 
@@ -178,22 +167,19 @@ def active():
 class JaxTap(Tap):
     """Records and replays the draws of the programs that run while it is entered (see `jax_program.Program`)."""
 
-    def __enter__(self):
-        # type: () -> JaxTap
+    def __enter__(self) -> "JaxTap":
         _ACTIVE.append(self)
         return self
 
-    def __exit__(self, *_exc):
-        # type: (*Any) -> Optional[bool]
+    def __exit__(self, *_exc: Any) -> Optional[bool]:
         _ACTIVE.remove(self)
         return None
 
-    def arguments(self, entries):
-        # type: (Sequence[Entry]) -> Optional[List[np.ndarray]]
+    def arguments(self, entries: Sequence[Entry]) -> Optional[List[np.ndarray]]:
         """The arrays that a program takes instead of drawing, one a leaf; None: it draws. Raises TapeMismatch."""
         if self.replay is None:
             return None
-        arrays = []  # type: List[np.ndarray]
+        arrays: List[np.ndarray] = []
         for leaf, loops in zip(leaves(entries), loop_shapes(entries)):
             word = scalar_type(leaf.dtype) if leaf.kind == NORMAL else np.dtype("uint%d" % leaf.width).type
             arrays.append(np.zeros(loops + leaf.shape, dtype=word))
@@ -207,19 +193,18 @@ class JaxTap(Tap):
                 arrays[number][index] = bits_of_decisions(np.asarray(draw.values, dtype=bool), leaf.width)
         return arrays
 
-    def record(self, entries, arrays):
-        # type: (Sequence[Entry], Sequence[Any]) -> None
+    def record(self, entries: Sequence[Entry], arrays: Sequence[Any]) -> None:
         """Append what a program drew, in the order of the program; `arrays` are bits or normals, one a leaf."""
         places = leaves(entries)
         if len(places) != len(arrays):
             raise TapeMismatch("a program of %d draws gave %d" % (len(places), len(arrays)))
-        values = []  # type: List[np.ndarray]
+        values: List[np.ndarray] = []
         for leaf, array in zip(places, arrays):
             drawn = np.asarray(array)
             values.append(drawn if leaf.kind == NORMAL else uniform_from_bits(drawn, leaf.width))
         for number, index in program_order(entries):
             leaf = places[number]
             rule = "" if leaf.kind == NORMAL else KEEP_RULE
-            params = {"mean": 0.0, "stddev": 1.0} if leaf.kind == NORMAL else {}  # type: Dict[str, float]
+            params: Dict[str, float] = {"mean": 0.0, "stddev": 1.0} if leaf.kind == NORMAL else {}
             kind = NORMAL if leaf.kind == NORMAL else UNIFORM
             self.draws.append(Draw(kind, np.asarray(values[number][index]), rule, params))

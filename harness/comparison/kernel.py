@@ -1,24 +1,21 @@
 """Two arrays compared in one pass over memory: largest errors and their places, ULPs, mismatches, NaN, zeros, digest.
 
-`compare_arrays` checks structure before values. Chunks of 64 Ki elements stay in the cache, so no temporary array grows
-with the input.
+`compare_arrays` checks structure before values. Chunks stay in the cache, so no temporary array grows with the input.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.comparison import kernel_numpy
-from harness.comparison.kernel_digest import digest
+from harness.comparison.kernel_digest import Digest
+from harness.comparison.kernel_engine import scan
 from harness.comparison.kernel_formats import JUDGES
-from harness.comparison.kernel_numpy import BINS, Part
+from harness.comparison.kernel_numpy import Limit, Part
 
-CHUNK = 1 << 16  # elements
 Index = tuple[int, ...]
 
 
@@ -70,12 +67,15 @@ def compare_arrays(
     *,
     dtype: str | None = None,
     with_digest: bool = True,
+    engine: str = "auto",
 ) -> Comparison:
     """Compare `actual` with `expected`, element by element, against the absolute `limit`.
 
     actual: float16, bfloat16 (ml_dtypes), float32, float64, bool or an integer dtype. expected: the same shape; for a
     float `actual` its dtype or a wider one (a float64 reference judges them all). limit: one number, or an array of the
-    same shape. dtype: the name of the dtype that `actual` must have, where the caller knows it.
+    same shape. dtype: the name of the dtype that `actual` must have, where the caller knows it. engine: `numpy`,
+    `numba`, or `auto`, which starts Numba, where it is installed, once the arrays are large enough to pay for that;
+    results are the same.
 
     An element agrees when ``|a - e| <= limit``, or both are NaN, or both are the same infinity. Raises ValueError for a
     limit that is negative, NaN or infinite, because nothing could fail it, or whose shape is another one.
@@ -86,11 +86,11 @@ def compare_arrays(
     bound = _limit(limit, actual.shape)
     if problem is not None:
         return Comparison(problem)
-    mark = digest(actual, name) if with_digest else ""
+    mark = Digest(name, actual.shape, actual.nbytes) if with_digest else None
     if actual.size == 0:
-        return Comparison(None, digest=mark)
-    total = _merge(actual.reshape(-1), expected.reshape(-1), bound, name, kernel_numpy.scan)
-    return _comparison(total, actual, expected, mark)
+        return Comparison(None, digest=mark.hexdigest() if mark else "")
+    total = scan(actual.reshape(-1), expected.reshape(-1), bound, name, mark, engine)
+    return _comparison(total, actual.shape, mark.hexdigest() if mark else "")
 
 
 def _name(dtype: np.dtype[Any]) -> str:
@@ -112,7 +112,7 @@ def _problem(actual: NDArray[Any], expected: NDArray[Any], name: str, wanted: st
     return None if known else f"dtype: got {name}, which {other} cannot judge"
 
 
-def _limit(limit: float | NDArray[Any], shape: Index) -> float | NDArray[np.float64]:
+def _limit(limit: float | NDArray[Any], shape: Index) -> Limit:
     bound = np.asarray(limit, dtype=np.float64)
     if bound.ndim and bound.shape != shape:
         raise ValueError(f"limit has shape {bound.shape}, the arrays have {shape}")
@@ -121,48 +121,14 @@ def _limit(limit: float | NDArray[Any], shape: Index) -> float | NDArray[np.floa
     return bound.reshape(-1) if bound.ndim else float(bound)
 
 
-Scan = Callable[[NDArray[Any], NDArray[Any], float | NDArray[Any], str], Part]
-
-
-def _merge(actual: NDArray[Any], expected: NDArray[Any], limit: float | NDArray[Any], name: str, scan: Scan) -> Part:
-    """Scan chunk by chunk. On a tie the first place wins, whatever the chunks."""
-    best_abs, best_rel, best_ulp = (0.0, -1), (0.0, -1), (0, -1)
-    counts = np.zeros(BINS, dtype=np.int64)
-    mismatches = nan = inf = zero = 0
-    first = -1
-    for start in range(0, actual.size, CHUNK):
-        stop = start + CHUNK
-        part = scan(
-            _native(actual[start:stop]),
-            _native(expected[start:stop]),
-            limit if isinstance(limit, float) else limit[start:stop],
-            name,
-        )
-        if part.max_abs > best_abs[0]:
-            best_abs = part.max_abs, start + part.max_abs_at
-        if part.max_rel > best_rel[0]:
-            best_rel = part.max_rel, start + part.max_rel_at
-        if part.max_ulp > best_ulp[0]:
-            best_ulp = part.max_ulp, start + part.max_ulp_at
-        if first < 0 <= part.first:
-            first = start + part.first
-        counts += part.counts
-        mismatches, nan, inf, zero = mismatches + part.mismatches, nan + part.nan, inf + part.inf, zero + part.zero
-    return Part(*best_abs, *best_rel, *best_ulp, counts, mismatches, first, nan, inf, zero)
-
-
-def _native(chunk: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(chunk, dtype=chunk.dtype.newbyteorder("="))
-
-
-def _comparison(total: Part, actual: NDArray[Any], expected: NDArray[Any], mark: str) -> Comparison:
+def _comparison(total: Part, shape: Index, mark: str) -> Comparison:
     def index(flat: int) -> Index | None:
-        return None if flat < 0 else tuple(int(i) for i in np.unravel_index(flat, actual.shape))
+        return None if flat < 0 else tuple(int(i) for i in np.unravel_index(flat, shape))
 
     thresholds = [0] + [1 << k for k in range(65)]
     return Comparison(
         problem=None,
-        compared=actual.size,
+        compared=int(np.prod(shape, dtype=np.int64)),
         max_abs=total.max_abs,
         max_abs_at=index(total.max_abs_at),
         max_rel=total.max_rel,

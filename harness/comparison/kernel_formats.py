@@ -27,15 +27,18 @@ JUDGES = {
     "float64": ("float64",),
 }
 SMALLEST_NORMAL = {"float16": 2.0**-14, "bfloat16": 2.0**-126, "float32": 2.0**-126, "float64": 2.0**-1022}
-_SIGNED = {2: np.int16, 4: np.int32, 8: np.int64}
+# The bits of the smallest normal number; the bits of anything smaller, without the sign, are a smaller integer.
+NORMAL_BITS = {"float16": 1 << 10, "bfloat16": 1 << 7, "float32": 1 << 23, "float64": 1 << 52}
+SIGNED: dict[int, np.dtype[Any]] = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
 
 def ordered(values: NDArray[Any]) -> NDArray[np.int64]:
     """The place of each float among the numbers of its format, counted from zero; any shape, the same shape back."""
     width = values.dtype.itemsize
-    bits = values.view(_SIGNED[width]).astype(np.int64)
+    bits = values.view(SIGNED[width]).astype(np.int64)
     lowest = -(1 << (8 * width - 1))
-    return np.where(bits < 0, lowest - bits, bits)
+    places: NDArray[np.int64] = np.where(bits < 0, lowest - bits, bits)
+    return places
 
 
 def rounded(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

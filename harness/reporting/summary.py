@@ -37,13 +37,12 @@ class Summary:
     known: list[Row] = field(default_factory=list)
     unsupported: dict[tuple[str, str], int] = field(default_factory=dict)
 
-    @property
-    def headline(self) -> str:
-        """One line: how many checks, and how they ended."""
-        meta = self.run.meta
-        counts = ", ".join(f"{self.run.counts[v]} {words(v)}" for v in reversed(ORDER) if v in self.run.counts)
-        line = f"{plural(meta['rows'], 'check')} in {plural(meta['cases'], 'case')}"
-        return f"{line}: {counts}" if counts else line
+
+def headline(run: StoredRun) -> str:
+    """One line: how many checks, and how they ended."""
+    counts = ", ".join(f"{run.counts[v]:,} {words(v)}" for v in reversed(ORDER) if v in run.counts)
+    line = f"{plural(run.meta['rows'], 'check')} in {plural(run.meta['cases'], 'case')}"
+    return f"{line}: {counts}" if counts else line
 
 
 def summarise(run: StoredRun) -> Summary:
@@ -126,7 +125,7 @@ def print_summary(summary: Summary, console: Console, *, verbosity: int = 0, rep
                     )
                 )
             console.print()
-    console.print(Text(summary.headline))
+    console.print(Text(headline(run)))
     good = run.exit_code is Exit.OK
     console.print(Text(verdict_line(run), style="bold green" if good else "bold red"))
     if report:

@@ -1,0 +1,134 @@
+"""The HTML page of a stored run: one file that opens from disk and asks nothing of any network.
+
+The page carries a content security policy that allows its own script and style, by their digests, and no request at all. Whatever
+comes from a case is escaped: by Jinja2 in the markup, by JSON escapes in the embedded data, and the script sets text,
+never markup.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from harness.records import Row, Verdict
+from harness.reporting.files import write_whole
+from harness.reporting.model import pack, visible
+from harness.reporting.store import StoredRun
+from harness.reporting.summary import figures, headline, label, plural, summarise, verdict_line
+from harness.reporting.verdicts import ORDER, SIGNS, Exit, words
+
+PAGE = "report.html"
+SCRIPTS = ("dom.js", "data.js", "masks.js", "overview.js", "case.js", "main.js")
+STYLES = ("colours.css", "page.css", "case.css")
+#: Rows that the page shows without its script.
+STATIC_ROWS = 200
+
+
+def write(run: StoredRun, path: Path | None = None) -> Path:
+    """Write the page into the run's folder, or to `path`; returns where."""
+    path = path or run.folder / PAGE
+    write_whole(path, render(run))
+    return path
+
+
+def render(run: StoredRun) -> str:
+    """The page as text."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: _text("templates", name)),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["visible"] = visible
+    script = '"use strict";\n(() => {\n' + "\n".join(_text("static", name) for name in SCRIPTS) + "})();\n"
+    style = "\n".join(_text("static", name) for name in STYLES)
+    return environment.get_template("report.html.j2").render(
+        script=_trusted(script, "script"),
+        style=_trusted(style, "style"),
+        policy=f"default-src 'none'; img-src data:; script-src {_source(script)}; style-src {_source(style)}",
+        data=embedded(pack(run)),
+        **_head(run),
+    )
+
+
+def _head(run: StoredRun) -> dict[str, Any]:
+    """What the markup itself says, so that the verdict is there before, and without, the script."""
+    summary = summarise(run)
+    meta = run.meta
+    total = sum(run.counts.values()) or 1
+    machine = meta["machine"]
+    return {
+        "verdict": verdict_line(run),
+        "tone": {Exit.OK: "good", Exit.DIFFERENCE: "bad"}.get(run.exit_code, "warn"),
+        "headline": headline(run),
+        "differences": plural(len(summary.differences), "difference"),
+        "counts": [
+            {
+                "name": str(v),
+                "words": words(v),
+                "sign": SIGNS[v],
+                "count": run.counts[v],
+                "share": run.counts[v] / total,
+            }
+            for v in ORDER
+            if v in run.counts
+        ],
+        "rows": list(_rows(summary.differences[:STATIC_ROWS])),
+        "more": max(0, len(summary.differences) - STATIC_ROWS),
+        "meta": meta,
+        "machine": machine,
+        "started": str(meta.get("started", "")).replace("T", " ").replace("+00:00", " UTC"),
+        "frameworks": meta.get("frameworks", []),
+        "libraries": machine.get("libraries", {}),
+        "command": " ".join(meta.get("command", [])),
+        "title": "Parity report",
+    }
+
+
+def _rows(rows: Iterable[Row]) -> Iterable[dict[str, str]]:
+    for row in rows:
+        yield {
+            "verdict": words(row.verdict),
+            "sign": SIGNS[Verdict(row.verdict)],
+            "case": row.case,
+            "implementation": label(row),
+            "check": row.check,
+            "figures": figures(row),
+            "cause": row.cause,
+        }
+
+
+def embedded(value: object) -> Any:
+    """JSON that can stand in a script element: nothing in it ends the element or begins markup."""
+    import markupsafe
+
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return markupsafe.Markup(text)  # noqa: S704 - escaped above
+
+
+def _trusted(text: str, element: str) -> Any:
+    """Our own file as markup. It must not hold the end of its element, whatever is edited there."""
+    import markupsafe
+
+    if f"</{element}" in text.lower():
+        raise ValueError(f"a static file holds the end of a {element} element")
+    return markupsafe.Markup(text)  # noqa: S704 - a file of this package
+
+
+def _source(text: str) -> str:
+    """The content-security-policy source of an inline element with this text."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _text(folder: str, name: str) -> str:
+    return resources.files("harness.reporting").joinpath(folder, name).read_text(encoding="utf-8")

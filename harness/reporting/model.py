@@ -1,0 +1,192 @@
+"""What the HTML page is drawn from: a stored run packed into one small JSON document.
+
+Texts that repeat (implementations, checks, causes) stand once and are referred to by number; figures have four
+significant digits; a row ends at its last value that is not a default. The page's script (static/*.js) unpacks it;
+`FIELDS` is their contract.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from typing import Any
+
+from harness.records import BACKENDS, Row
+from harness.reporting.pictures import picture
+from harness.reporting.store import StoredRun
+from harness.reporting.summary import label
+from harness.reporting.verdicts import MEANINGS, ORDER, SIGNS, severity, words
+
+#: A packed row, in order; texts by number, 0 being the empty one.
+FIELDS = ("check", "verdict", "seed", "measured", "limit", "unit", "where", "cause", "note", "place")
+
+
+class Numbers:
+    """Numbers for things, in the order in which they were first seen."""
+
+    def __init__(self, *first: str) -> None:
+        self.known = {text: number for number, text in enumerate(first)}
+
+    def __call__(self, text: str) -> int:
+        return self.known.setdefault(text, len(self.known))
+
+
+def pack(run: StoredRun) -> dict[str, Any]:
+    """The page's data. Reads the rows once and each mask once."""
+    texts, checks, implementations = Numbers(""), Numbers(), Numbers()
+    described: dict[str, dict[str, str]] = {}
+    cells: dict[str, dict[int, list[list[Any]]]] = {}
+    seconds: dict[tuple[str, int], float] = {}
+    for row in run.rows():
+        name = visible(label(row))
+        number = implementations(name)
+        described.setdefault(
+            name,
+            {
+                "name": name,
+                "backend": visible(row.backend),
+                "short": visible(row.implementation or row.name or row.backend),
+                "version": visible(row.version),
+                "environment": visible(row.environment),
+                "device": visible(row.device),
+            },
+        )
+        cells.setdefault(row.case, {}).setdefault(number, []).append(_row(row, texts, checks))
+        seconds[row.case, number] = max(seconds.get((row.case, number), 0.0), row.seconds)
+    paths = Numbers()
+    cases = [
+        _case(case, paths)
+        | {
+            "cells": [
+                [number, round(seconds[case["id"], number], 3), rows]
+                for number, rows in cells.get(case["id"], {}).items()
+            ]
+        }
+        for case in run.cases
+    ]
+    pictures = _add_masks(run, cases)
+    return {
+        "meta": _meta(run),
+        "verdicts": [[str(v), words(v), SIGNS[v], MEANINGS[v]] for v in ORDER],
+        "implementations": [described[name] for name in implementations.known],
+        "order": sorted(range(len(implementations.known)), key=lambda n: _column(list(described.values())[n])),
+        "checks": list(checks.known),
+        "texts": list(texts.known),
+        "sources": [visible(run.sources.get(path, ""), lines=True) for path in paths.known],
+        "cases": cases,
+        "pictures": pictures,
+    }
+
+
+def _row(row: Row, texts: Numbers, checks: Numbers) -> list[Any]:
+    packed: list[Any] = [
+        checks(visible(row.check)),
+        severity(row.verdict),
+        texts(visible(row.seed)),
+        figure(row.measured),
+        figure(row.limit),
+        *(texts(visible(text)) for text in (row.unit, row.where, row.cause, row.note, row.place)),
+    ]
+    while packed[-1] in (0, None) and len(packed) > 2:
+        packed.pop()
+    return packed
+
+
+def _case(case: dict[str, Any], paths: Numbers) -> dict[str, Any]:
+    sites = [
+        {
+            "at": visible(site["at"]),
+            "text": visible(_site(site)),
+            "axes": [visible(axis) for axis in site.get("axes", ())],
+        }
+        for site in case["sites"]
+    ]
+    return {
+        "id": visible(case["id"]),
+        "about": visible(case["about"]),
+        "layer": visible(case["layer"]),
+        "variant": visible(" ".join(f"{key}={value}" for key, value in case["variant"].items())),
+        "facts": [
+            ["mode", visible(case["mode"])],
+            ["draws", visible(case["draws"])],
+            ["dtype", visible(case["dtype"])],
+            ["seeds", ", ".join(map(str, case["seeds"]))],
+        ],
+        "sites": sites,
+        "expect": [
+            [visible(e["backend"]), visible(e["check"]), visible(e["reason"]), e["until"] or ""] for e in case["expect"]
+        ],
+        "source": paths(case["path"]),
+    }
+
+
+def _site(site: dict[str, Any]) -> str:
+    text = f"{site['noise']}, rate {site['rate']}"
+    if site["shared"]:
+        text += f", one mask shared over {' and '.join(site['shared'])}"
+    return text if site["scale"] == "inverted" else f"{text}, scale {site['scale']}"
+
+
+def _add_masks(run: StoredRun, cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give each packed case its masks; pictures that are the same in several places stand once."""
+    by_id = {visible(case["id"]): packed for case, packed in zip(run.cases, cases, strict=True)}
+    owner = {entry["entry"]: visible(case["id"]) for case in run.cases for entry in case["masks"]}
+    pictures: dict[str, tuple[int, dict[str, Any]]] = {}
+    for entry, mask in run.masks():
+        key = f"{entry['sha256']}{entry['shape']}{entry['dtype']}"
+        if key not in pictures:
+            pictures[key] = (len(pictures), picture(mask) | {"pooled": True} if "pooled" in entry else picture(mask))
+        shape = "×".join(map(str, entry["shape"]))
+        share = _share(mask)
+        by_id[owner[entry["entry"]]].setdefault("masks", []).append(
+            [visible(entry["name"]), visible(entry["backend"]), pictures[key][0], shape, share]
+        )
+    return [described for _, described in pictures.values()]
+
+
+def _share(mask: Any) -> float | None:
+    """The share that is kept, of a mask of decisions (pooled or not); None of other noise."""
+    if mask.size == 0 or (mask.dtype.kind == "f" and not bool(((mask >= 0) & (mask <= 1)).all())):
+        return None
+    return float(f"{float(mask.mean(dtype='float64')):.4g}")
+
+
+def _meta(run: StoredRun) -> dict[str, Any]:
+    meta = run.meta
+    return {
+        "counts": [[severity(verdict), count] for verdict, count in run.counts.items()],
+        "exit_code": meta["exit_code"],
+        "interrupted": bool(meta.get("interrupted")),
+        "command": visible(" ".join(meta.get("command", []))),
+    }
+
+
+def _column(described: dict[str, str]) -> tuple[int, str, str]:
+    backend = described["backend"]
+    return (
+        BACKENDS.index(backend) if backend in BACKENDS else len(BACKENDS),
+        described["environment"],
+        described["name"],
+    )
+
+
+def figure(value: float | None) -> float | str | None:
+    """A figure as the page shows it: four significant digits; NaN and infinities as words."""
+    if value is None:
+        return None
+    if not math.isfinite(value):
+        return repr(float(value))
+    rounded = float(f"{value:.4g}")
+    return int(rounded) if rounded.is_integer() and abs(rounded) < 1e6 else rounded
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    """Text with its invisible characters made visible: controls, and marks that change the direction of writing.
+
+    `lines` keeps line breaks and tabs.
+    """
+    keep = "\n\t" if lines else ""
+    return "".join(
+        c if c in keep or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else f"⟨U+{ord(c):04X}⟩"
+        for c in (text.replace("\r\n", "\n") if lines else text)
+    )

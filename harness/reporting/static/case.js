@@ -1,0 +1,134 @@
+// The page of one case: what differs, every check, the masks, the source, and the command that runs it again.
+const quoted = (text) => (/^[\w./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\"'\"'")}'`);
+
+const copyable = (text) => {
+  const button = el("button", { type: "button", class: "button copy", onclick: async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch {
+      const range = document.createRange();
+      range.selectNodeContents(button.previousElementSibling);
+      getSelection().removeAllRanges();
+      getSelection().addRange(range);
+      button.textContent = "Selected";
+    }
+    setTimeout(() => { button.textContent = "Copy"; }, 1600);
+  } }, "Copy");
+  return el("div", { class: "command" }, el("code", { class: "isolate" }, text), button);
+};
+
+// Measured against its limit on a logarithmic scale.
+const gauge = ({ measured, limit }) => {
+  if (typeof measured !== "number" || typeof limit !== "number" || limit <= 0 || measured <= 0) return null;
+  const low = Math.log10(limit) - 3, high = Math.max(Math.log10(limit) + 1, Math.log10(measured) + 0.3);
+  const at = (value) => Math.max(0, Math.min(1, (Math.log10(value) - low) / (high - low))) * 400;
+  const over = measured > limit;
+  return el("svg", { class: "gauge", viewBox: "0 0 400 20", preserveAspectRatio: "none", role: "img", "aria-label": `measured ${number(measured)}, limit ${number(limit)}, logarithmic scale` },
+    el("rect", { class: "track", x: 0, y: 6, width: 400, height: 8, rx: 2 }),
+    el("rect", { class: "good", x: 0, y: 6, width: at(over ? limit : measured), height: 8, rx: 2 }),
+    over ? el("rect", { class: "over", x: at(limit), y: 6, width: at(measured) - at(limit), height: 8 }) : null,
+    el("line", { class: "limit", x1: at(limit), x2: at(limit), y1: 1, y2: 19 }));
+};
+
+const differenceOf = (name, row) => {
+  const ratio = typeof row.measured === "number" && row.limit > 0 ? row.measured / row.limit : 0;
+  return el("article", { class: `difference v-${row.verdict.name}` },
+    el("header", {}, badge(row.verdict), el("span", { class: "what mono" }, row.check), el("span", { class: "isolate" }, name), row.seed ? el("span", { class: "soft" }, `seed ${row.seed}`) : null),
+    row.cause ? el("p", { class: "cause isolate" }, row.cause) : null,
+    el("p", { class: "figures" },
+      row.measured === null ? null : el("span", {}, "measured ", el("b", {}, number(row.measured)), row.unit ? ` ${row.unit}` : ""),
+      row.limit === null ? null : el("span", {}, "limit ", el("b", {}, number(row.limit)), ratio > 1 ? `, ${number(Number(ratio.toPrecision(3)))} times` : ""),
+      row.where ? el("span", { class: "isolate" }, "worst at ", el("b", {}, row.where)) : null,
+      row.place ? el("span", { class: "isolate" }, row.place) : null,
+      row.note ? el("span", { class: "isolate" }, row.note) : null),
+    gauge(row));
+};
+
+const panelOf = (name, check, rows) => el("div", { class: "panel", id: "panel", tabindex: "-1", role: "region", "aria-label": `${check} of ${name}` },
+  el("h3", { class: "isolate" }, `${check} · ${name}`),
+  el("div", { class: "scroll" }, el("table", { class: "plain" },
+    el("thead", {}, el("tr", {}, ["Verdict", "Seed", "Measured", "Limit", "Unit", "Worst at", "Cause and notes"].map((text) => el("th", { scope: "col" }, text)))),
+    el("tbody", {}, rows.map((row) => el("tr", {}, el("td", {}, badge(row.verdict)), el("td", {}, row.seed), el("td", {}, number(row.measured)), el("td", {}, number(row.limit)), el("td", {}, row.unit), el("td", { class: "isolate" }, row.where), el("td", { class: "isolate" }, [row.cause, row.note, row.place].filter(Boolean).join("; "))))))));
+
+const checksOf = (one, view) => {
+  const columns = D.order.filter((implementation) => one.cells.has(implementation));
+  const table = new Map();
+  for (const implementation of columns) for (const row of rowsOf(one.cells.get(implementation))) {
+    const line = table.get(row.check) ?? table.set(row.check, new Map()).get(row.check);
+    line.set(implementation, [...(line.get(implementation) ?? []), row]);
+  }
+  const chosen = columns.find((implementation) => D.implementations[implementation].name === view.impl);
+  const rows = view.check && chosen !== undefined ? table.get(view.check)?.get(chosen) : null;
+  const cell = (check, implementation) => {
+    const found = table.get(check).get(implementation);
+    if (!found) return el("td", {});
+    const worst = found.reduce((a, b) => (b.verdict.rank < a.verdict.rank ? b : a));
+    const name = D.implementations[implementation].name;
+    const open = rows === found;
+    const value = worst.measured === null ? SHORT[worst.verdict.name] : number(worst.measured);
+    return el("td", {}, el("button", {
+      type: "button", class: `cell v-${worst.verdict.name}`, "aria-expanded": String(open), title: `${worst.verdict.words}${worst.cause ? `: ${worst.cause}` : ""}`,
+      "aria-label": `${check} of ${name}: ${worst.verdict.words}${worst.measured === null ? "" : `, measured ${number(worst.measured)}`}`,
+      onclick: () => go(open ? { check: "", impl: "" } : { check, impl: name }, true),
+    }, el("i", { "aria-hidden": "true" }, worst.verdict.sign), value));
+  };
+  return el("section", { "aria-labelledby": "checks" },
+    el("h2", { id: "checks" }, "Checks", el("small", {}, "what was measured; press one for its limit, seeds and notes")),
+    el("div", { class: "scroll" }, el("table", { class: "checks" },
+      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Check"), columns.map((implementation) => {
+        const { backend, short, version, environment } = D.implementations[implementation];
+        return el("th", { scope: "col" }, el("small", {}, backend, environment ? ` @${environment}` : "", version ? ` ${version}` : ""), short === backend ? "" : dotted(short));
+      }))),
+      el("tbody", {}, [...table.keys()].map((check) => el("tr", {}, el("th", { scope: "row", class: "mono" }, check), columns.map((implementation) => cell(check, implementation))))))),
+    rows ? panelOf(D.implementations[chosen].name, view.check, rows) : null);
+};
+
+// YAML with its keys and comments told apart; lines that a difference points at are marked.
+const sourceOf = (one) => {
+  const text = D.sources[one.source];
+  if (!text) return null;
+  const marked = new Set([...one.cells.values()].flatMap((cell) => rowsOf(cell)).filter((row) => row.place && !QUIET.has(row.verdict.name)).map((row) => Number(row.place.slice(one.path.length + 1).split(":")[0])));
+  const line = (content, index) => {
+    const [, before, key, rest] = content.match(/^(\s*(?:- )?)([\w.-]+:(?=\s|$))?(.*)$/s);
+    const comment = rest.match(/^(.*?)((?:^|\s)#.*)$/s);
+    return el("span", { class: marked.has(index + 1) ? "line marked" : "line" }, before, key ? el("span", { class: "key" }, key) : null,
+      comment && !/["']/.test(comment[1]) ? [comment[1], el("span", { class: "comment" }, comment[2])] : rest);
+  };
+  return el("section", { "aria-labelledby": "source" }, el("h2", { id: "source" }, "Source", el("small", { class: "isolate" }, one.path)),
+    el("div", { class: "scroll" }, el("pre", { class: "source", tabindex: "0", "aria-label": `Source of ${one.path}` }, el("code", {}, text.replace(/\n+$/, "").split("\n").map(line)))));
+};
+
+const listOf = (title, rows) => {
+  if (!rows.length) return null;
+  const [first, rest] = [rows.slice(0, 12), rows.slice(12)];
+  return el("section", { "aria-label": title }, el("h2", {}, title), first.map(([name, row]) => differenceOf(name, row)),
+    rest.length ? el("details", {}, el("summary", {}, `${rest.length} more`), rest.map(([name, row]) => differenceOf(name, row))) : null);
+};
+
+const casePage = (one, view) => {
+  const columns = D.order.filter((implementation) => one.cells.has(implementation));
+  const rows = columns.flatMap((implementation) => rowsOf(one.cells.get(implementation)).map((row) => [D.implementations[implementation].name, row]));
+  const order = ([, a], [, b]) => a.verdict.rank - b.verdict.rank;
+  const differing = rows.filter(([, row]) => !QUIET.has(row.verdict.name)).sort(order);
+  const known = rows.filter(([, row]) => row.verdict.name === "known");
+  const around = matching(view).sort(SORTS[view.sort]?.[1] ?? SORTS.worst[1]);
+  const at = around.indexOf(one);
+  const again = el("section", { "aria-labelledby": "again" }, el("h2", { id: "again" }, "Run it again"), copyable(`harness run ${quoted(one.id)}${view.impl ? ` --backend ${quoted(view.impl)}` : ""}`));
+  const near = (other, text, key) => other ? el("a", { href: link({ case: other.id, check: "", impl: "" }), rel: key }, text) : null;
+  return [
+    el("nav", { class: "back", "aria-label": "Cases" },
+      el("a", { href: link({ case: "", check: "", impl: "" }), id: "back" }, "← All cases"),
+      el("span", { class: "push" }, near(around[at - 1], "Previous", "prev"), at < 0 ? null : near(around[at + 1], "Next", "next"))),
+    el("div", { class: "case-head" },
+      el("h1", { tabindex: "-1", id: "title" }, el("span", { class: "isolate" }, dotted(one.short.replaceAll("/", " / "))), one.text ? el("span", { class: "soft isolate" }, one.text) : null, one.worst ? badge(one.worst) : null),
+      one.about ? el("p", { class: "about isolate" }, one.about.trim()) : null,
+      el("dl", { class: "profile" }, [["layer", one.layer], ...one.facts, ...one.sites.map(({ at: name, text }) => [`dropout at ${name}`, text])].map(([key, text]) => el("div", {}, el("dt", {}, key), el("dd", { class: "isolate" }, text))))),
+    differing.length + known.length
+      ? el("div", { class: "columns" }, el("div", {}, listOf(plural(differing.length, "difference"), differing), listOf("Known differences", known)), el("div", {}, again, sourceOf(one)))
+      : again,
+    checksOf(one, view),
+    masksOf(one),
+    differing.length + known.length ? null : sourceOf(one),
+  ].filter(Boolean);
+};

@@ -56,7 +56,7 @@ _OCTAL = re.compile(r"0o[0-7]+\Z")
 _HEX = re.compile(r"0x[0-9a-fA-F]+\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
 _NUMBER_STARTS = frozenset("0123456789+-.")
-_WORD_STARTS = frozenset("~nNtTfF")
+_MEANINGFUL = _NUMBER_STARTS | {"", "~", *"nNtTfF"}
 _CORE = "tag:yaml.org,2002:"
 _KINDS = {"str": str, "int": int, "float": float, "bool": bool, "null": type(None)}
 
@@ -199,7 +199,13 @@ class _Reader:
         """The value and the marks of the node that starts with `event`."""
         kind = type(event)
         if kind is ScalarEvent:
-            value: Any = self.scalar(event)
+            value: Any = event.value
+            if event.ctag is not None:
+                value = self.tagged(event)
+            elif not value.isascii():
+                self.encodable(event)
+            elif event.implicit[0] and value[:1] in _MEANINGFUL:
+                value = self.plain(event)
             marks: Any = event.start_mark
             if event.anchor is not None:
                 self.anchors[event.anchor] = (value, marks, 1)
@@ -268,16 +274,6 @@ class _Reader:
         if self.count > MAX_VALUES:
             raise self.stop(f"holds more than {MAX_VALUES:,} values; put large arrays in .npy files", start.start_mark)
 
-    def scalar(self, event: Any) -> Any:
-        text = event.value
-        if event.ctag is not None:
-            return self.tagged(event)
-        if event.implicit[0]:
-            return self.plain(event)
-        if not text.isascii():
-            self.encodable(event)
-        return text
-
     def alias(self, event: Any) -> tuple[Any, Any]:
         known = self.anchors.get(event.anchor)
         if known is None:
@@ -291,23 +287,17 @@ class _Reader:
     def plain(self, event: Any) -> Any:
         """A plain scalar by the core schema."""
         text = event.value
-        if not text or text[0] in _WORD_STARTS:
-            if text in _WORDS:
-                return _WORDS[text]
-        elif text[0] in _NUMBER_STARTS:
-            if _INT.match(text):
-                return self.integer(text, 10, event)
-            if _FLOAT.match(text):
-                return float(text)
-            if text in _WORDS:
-                return _WORDS[text]
-            if _OCTAL.match(text):
-                return self.integer(text[2:], 8, event)
-            if _HEX.match(text):
-                return self.integer(text[2:], 16, event)
-        if not text.isascii():
-            self.encodable(event)
-        return text
+        if text[:1] not in _NUMBER_STARTS:
+            return _WORDS.get(text, text)
+        if _INT.match(text):
+            return self.integer(text, 10, event)
+        if _FLOAT.match(text):
+            return float(text)
+        if _OCTAL.match(text):
+            return self.integer(text[2:], 8, event)
+        if _HEX.match(text):
+            return self.integer(text[2:], 16, event)
+        return _WORDS.get(text, text)
 
     def integer(self, text: str, base: int, event: Any) -> int:
         if len(text) > 40:

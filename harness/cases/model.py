@@ -44,7 +44,7 @@ class ModelReader:
         """Read what can be read, complaining about the rest.
 
         tree   the whole case; `found` the parts of it whose type is right. A part in `tree` alone has been complained about.
-        refs   the backends: recorded outputs must have the layer's shapes.
+        refs   the backends: recorded outputs must be among the layer's.
         """
         before = len(self.complaints)
         missing = {part for part in tree if part not in found}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from harness.records import DTYPES
 
@@ -136,8 +136,19 @@ class RecordedEntry(Part):
 
     name: Text = Field(description="What rows are called.")
     recorded: dict[str, Any] = Field(min_length=1, description="Output arrays by name (y, h, c …): values or a file.")
-    digits: Annotated[int, Field(ge=1, le=17)] = Field(description="Significant digits that were printed.")
+    digits: Annotated[int, Field(ge=1, le=17)] | None = Field(
+        None, description="Significant digits that were printed; or give `decimals`."
+    )
+    decimals: Annotated[int, Field(ge=0, le=17)] | None = Field(
+        None, description="Digits behind the decimal point that were printed; or give `digits`."
+    )
     source: Text = Field(description="Where they are printed.")
+
+    @model_validator(mode="after")
+    def _one_precision(self) -> RecordedEntry:
+        if (self.digits is None) == (self.decimals is None):
+            raise ValueError("needs either `digits` (significant ones) or `decimals`: the precision that was printed")
+        return self
 
 
 class MatrixEntry(BaseModel):

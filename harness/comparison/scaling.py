@@ -26,21 +26,25 @@ def _d(value: Any, like: Array) -> Any:
     return rounded(np.asarray(value, dtype=np.float64), like.dtype)[()]
 
 
+def _rate(keep: float) -> float:
+    """The rate as a person wrote it: 0.3 for keep 0.7, where 1 - 0.7 is 0.30000000000000004."""
+    short = float(f"{1.0 - keep:.12g}")
+    return short if 1.0 - short == keep else 1.0 - keep
+
+
 def _reciprocal_in_dtype(x: Array, keep: float) -> Array:
     reciprocal: Any = np.ones((), x.dtype) / np.asarray(_d(keep, x))
     scaled: Array = x * reciprocal
     return scaled
 
 
-def _through_float32(rule: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """Scale in float32 and round to the dtype at the end, as XLA and fused kernels do for the half formats."""
-
-    def widened(x: Array) -> Array:
-        return rounded(rule(x.astype(F32)), x.dtype)
-
-    return widened
+def _in_float32(x: Array, keep: float, *, divide: bool) -> Array:
+    """Scale in float32 and round to the dtype once, as XLA and fused kernels do for the half formats."""
+    wide = x.astype(F32)
+    return rounded(wide / F32(keep) if divide else wide * F32(1.0 / keep), x.dtype)
 
 
+HALF = ("float16", "bfloat16")
 # name: (meaning, rule). The right rules come first, so that a tie reads as the right one.
 RULES: dict[str, tuple[str, Rule]] = {
     "x / d(keep)": ("inverted", lambda x, keep: x / _d(keep, x)),
@@ -49,27 +53,26 @@ RULES: dict[str, tuple[str, Rule]] = {
     "x * f32(1 / f32(keep))": ("inverted", lambda x, keep: x * _d(float(F32(1.0) / F32(keep)), x)),
     "x * d(1 / d(keep))": ("inverted", _reciprocal_in_dtype),
     "x / d(f32(keep))": ("inverted", lambda x, keep: x / _d(float(F32(keep)), x)),
-    "d(f32(x) / f32(keep))": ("inverted", lambda x, keep: _through_float32(lambda v: v / F32(keep))(x)),
-    "d(f32(x) * f32(1 / keep))": ("inverted", lambda x, keep: _through_float32(lambda v: v * F32(1.0 / keep))(x)),
+    "d(f32(x) / f32(keep))": ("inverted", lambda x, keep: _in_float32(x, keep, divide=True)),
+    "d(f32(x) * f32(1 / keep))": ("inverted", lambda x, keep: _in_float32(x, keep, divide=False)),
+    "x / keep in float32": ("float32 for float64", lambda x, keep: _in_float32(x, keep, divide=True)),
+    "x * (1 / keep) in float32": ("float32 for float64", lambda x, keep: _in_float32(x, keep, divide=False)),
     "x": ("none", lambda x, keep: x),
     "x / d(keep) / d(keep)": ("twice", lambda x, keep: x / _d(keep, x) / _d(keep, x)),
     "x * d(1 / keep) * d(1 / keep)": ("twice", lambda x, keep: x * _d(1.0 / keep, x) * _d(1.0 / keep, x)),
-    "x / d(rate)": ("rate taken for keep", lambda x, keep: x / _d(1.0 - keep, x)),
-    "x * d(1 / rate)": ("rate taken for keep", lambda x, keep: x * _d(1.0 / (1.0 - keep), x)),
+    "x / d(rate)": ("rate taken for keep", lambda x, keep: x / _d(_rate(keep), x)),
+    "x * d(1 / rate)": ("rate taken for keep", lambda x, keep: x * _d(1.0 / _rate(keep), x)),
     "x * d(keep)": ("multiplied by keep", lambda x, keep: x * _d(keep, x)),
-    "x * d(rate)": ("multiplied by rate", lambda x, keep: x * _d(1.0 - keep, x)),
+    "x * d(rate)": ("multiplied by rate", lambda x, keep: x * _d(_rate(keep), x)),
 }
-_WIDENED = ("d(f32(x) / f32(keep))", "d(f32(x) * f32(1 / keep))")
-
-
-def _meaning(name: str, dtype: str) -> str:
-    """A scale through float32 is a rounding rule of the half formats; in float64 it is a loss of precision."""
-    return "float32 taken for float64" if name in _WIDENED and dtype == "float64" else RULES[name][0]
 
 
 def _applies(name: str, dtype: str, keep: float) -> bool:
-    if name in _WIDENED and dtype == "float32":  # the same as the plain rules
-        return False
+    """Whether a rule says something of its own: a detour through float32 is no detour in float32 itself."""
+    if name.startswith("d(f32(x)"):
+        return dtype in HALF
+    if name.endswith("in float32"):
+        return dtype == "float64"
     return keep < 1.0 or "rate" not in name
 
 
@@ -127,7 +130,7 @@ def scaling(x: Array, y: Array, keep: float, dtype: str | None = None) -> Scalin
     nearest = min(distances, key=lambda name: distances[name])
     return Scaling(
         rules,
-        tuple(dict.fromkeys(_meaning(name, x.dtype.name) for name in rules)),
+        tuple(dict.fromkeys(RULES[name][0] for name in rules)),
         nearest,
         distances[nearest],
         float(np.median(ratio)),

@@ -122,8 +122,8 @@ class Scan(JaxAdapter):
             ran = []
             for half in halves(job):
                 y, states = self._half(job, half, arrays, factors, states)
-                ran.append((half, states))
-            return outputs_of(job, y, ran)
+                ran.append((half, y, states))
+            return outputs_of(job, ran)
 
         return call
 

@@ -48,7 +48,7 @@ def live(jaxpr: Any) -> List[Any]:
     Linen's scan, for one, traces its body once more to see what does not change from step to step, which leaves draws that
     nothing uses: no compiler keeps them, and no mask is made of them.
     """
-    needed = set(id(atom) for atom in jaxpr.outvars)
+    needed = {id(atom) for atom in jaxpr.outvars}
     kept = []
     for eqn in reversed(jaxpr.eqns):
         if eqn.effects or any(id(variable) in needed for variable in eqn.outvars):
@@ -213,7 +213,8 @@ class Interpreter(object):
 class Program(object):
     """`function(key, arrays) -> outputs`, traced for one set of shapes, run with any seed, arrays and tape.
 
-    function   takes a key and a dict of arrays, returns a dict of arrays; it must be traceable.
+    function   takes a key and a dict of arrays, returns a dict of arrays; it must be traceable. An output whose name starts
+               with `_` is not returned: it keeps alive a draw that no other output depends on.
     key, arrays  examples whose shapes and dtypes count.
     compile    true: `jax.jit` around the whole, gradients included; false: operation by operation.
     tapped     which keys count; by default those of `jax_tap.key`.
@@ -288,4 +289,4 @@ class Program(object):
             rest = {name: array for name, array in arrays.items() if name not in floats}
             outputs, drawn, gradients = self._backward(tape, key, floats, rest, filled)
         tap.record(self.entries, drawn)
-        return dict(outputs), dict(gradients)
+        return {name: value for name, value in outputs.items() if not name.startswith("_")}, dict(gradients)

@@ -105,13 +105,18 @@ def initial_states(job: Job, arrays: Dict[str, Any], x: Any) -> List[State]:
     return [(h0[layer], c0[layer]) for layer in range(layers)]
 
 
-def outputs_of(job: Job, y: Any, ran: Sequence[Tuple[Half, List[State]]]) -> Dict[str, Any]:
-    """The canonical outputs: y (B, T, H) or its last step, and each half's states where they are returned."""
+def outputs_of(job: Job, ran: Sequence[Tuple[Half, Any, List[State]]]) -> Dict[str, Any]:
+    """The canonical outputs: y (B, T, H) or its last step, and each half's states where they are returned.
+
+    `ran` has each half with its y and states. What the encoder emits is dropped: `_encoder.y` keeps its mask alive.
+    """
     import jax.numpy as jnp
 
-    outputs = {"y": y if job.config.get("return_sequences", False) else y[:, -1]}
+    y = ran[-1][1]
+    outputs = {"_" + half.sites + "y": emitted for half, emitted, _ in ran[:-1]}
+    outputs["y"] = y if job.config.get("return_sequences", False) else y[:, -1]
     if job.config.get("return_state", False):
-        for half, states in ran:
+        for half, _, states in ran:
             prefix = half.sites.replace("decoder.", "")
             for name, values in (("h", [h for h, _ in states]), ("c", [c for _, c in states])):
                 outputs[prefix + name] = values[0] if len(values) == 1 else jnp.stack(values)
@@ -172,7 +177,7 @@ class StackAdapter(JaxAdapter):
     def run_stacks(self, job: Job, arrays: Dict[str, Any], sequence: SequenceOf, drop: DropOf) -> Dict[str, Any]:
         """The whole layer kind: every half in order, each starting from the last one's states."""
         states: Optional[List[State]] = None
-        ran: List[Tuple[Half, List[State]]] = []
+        ran: List[Tuple[Half, Any, List[State]]] = []
         for half in halves(job):
             x = arrays[half.sequence]
             states = initial_states(job, arrays, x) if states is None else states
@@ -187,8 +192,8 @@ class StackAdapter(JaxAdapter):
                 part = above(job, half, number)
                 x = x if part is None else drop(part, x)
             states = last
-            ran.append((half, last))
-        return outputs_of(job, x, ran)
+            ran.append((half, x, last))
+        return outputs_of(job, ran)
 
     def function(self, job: Job) -> Function:
         """The layer kind with the library's own cell and dropout."""

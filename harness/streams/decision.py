@@ -59,6 +59,10 @@ class Decision:
             return self
         return replace(self, arrange=lambda keep: np.broadcast_to(keep, shape))
 
+    def spread_as(self, between: tuple[int, ...], shape: tuple[int, ...]) -> Decision:
+        """Return this decision reshaped to `between` and then broadcast over a larger tensor."""
+        return replace(self, arrange=lambda keep: np.broadcast_to(keep.reshape(between), shape))
+
     def decide(self, levels: Levels, out: Bools) -> None:
         """Write the decisions on some levels."""
         bound = levels.dtype.type(min(self.threshold, np.iinfo(levels.dtype).max))

@@ -260,12 +260,14 @@ def expectations(
     for index, item in enumerate(raw):
         where: Path = ("expect", index)
         entry = validate(ExpectEntry, item, where, complaints)
-        if entry is None:
+        pattern = item.get("backend", "*") if isinstance(item, Mapping) else "*"
+        if not isinstance(pattern, str):
             continue
-        pattern = entry.backend
         if labels is not None and not any(label == pattern or fnmatchcase(label, pattern) for label in labels):
             near = did_you_mean(pattern, labels)
             complaints.add((*where, "backend"), f"{pattern!r} is no backend of this case{near}")
+        if entry is None:
+            continue
         for key in entry.variant:
             if key not in matrix:
                 near = did_you_mean(key, matrix)

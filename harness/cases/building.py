@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
 from harness.cases.backends import BackendList, expectations
 from harness.cases.document import Document
-from harness.cases.matrix import Combination, Template, combinations, value_text
+from harness.cases.matrix import Combination, Template, combinations, matrix_keys, value_text
 from harness.cases.model import ModelReader
 from harness.cases.problems import Complaints, Path, dotted, show, validate
 from harness.cases.schema import CaseFile
@@ -38,10 +38,11 @@ class Builder:
             return
         complaints = Complaints()
         rows = [Combination()]
+        self.keys: Collection[str] = ()
         if "matrix" in tree:
             rows = combinations(tree["matrix"], complaints) or rows
-        self.keys = rows[0].values
-        unclear = len(complaints) > 0  # which keys there are; placeholders cannot be judged then
+            self.keys = matrix_keys(tree["matrix"])
+        unclear = bool(complaints) and not self.keys  # then placeholders cannot be judged
         self.template = Template(tree, self.keys, self.document.text, Complaints() if unclear else complaints)
         if complaints:
             self._report(complaints, Combination())

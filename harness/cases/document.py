@@ -42,6 +42,7 @@ MAX_BYTES = 1 << 20
 #: Values in one file, aliases counted as often as they are used.
 MAX_VALUES = 200_000
 MAX_DEPTH = 64
+MAX_TEXT = 10_000
 
 _WORDS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -151,7 +152,8 @@ def parse_slowly(text: str, name: str) -> Document:
     except MarkedYAMLError as error:
         raise UserError([*reader.problems, _syntax(error, name)]) from None
     except YAMLError as error:
-        problem = Problem(f"is no YAML: {_one_line(str(error))}", _position(text, error, name))
+        words = getattr(error, "reason", "") or str(error)
+        problem = Problem(f"is no YAML: {_one_line(words)}", _position(text, error, name))
         raise UserError([*reader.problems, problem]) from None
     except (UserError, RecursionError):
         raise
@@ -202,6 +204,9 @@ class _Reader:
             value: Any = event.value
             if event.ctag is not None:
                 value = self.tagged(event)
+            elif len(value) > MAX_TEXT:
+                self.complain(f"this text is longer than {MAX_TEXT:,} characters", event.start_mark)
+                value = value[:MAX_TEXT]
             elif not value.isascii():
                 self.encodable(event)
             elif event.implicit[0] and value[:1] in _MEANINGFUL:
@@ -249,6 +254,8 @@ class _Reader:
                 values[key] = value
                 parts[key] = marks
                 keys[key] = mark
+                if len(values) > MAX_VALUES:
+                    self.counted(len(values), start)
         self.counted(2 * len(values), start)
         return values, Marks(start.start_mark, parts, keys)
 
@@ -265,6 +272,8 @@ class _Reader:
             value, marks = self.node(event, depth)
             values.append(value)
             parts.append(marks)
+            if len(values) > MAX_VALUES:
+                self.counted(len(values), start)
         self.counted(len(values), start)
         return values, Marks(start.start_mark, parts)
 
@@ -334,6 +343,7 @@ class _Reader:
 
 
 def _tag_text(tag: str) -> str:
+    tag = tag if len(tag) <= 60 else tag[:57] + "..."
     return "!!" + tag.removeprefix(_CORE) if tag.startswith(_CORE) else f"!{tag.removeprefix('!')}"
 
 

@@ -43,9 +43,13 @@ def iterate(paths: Iterable[Path | str]) -> Iterator[Variant]:
             continue
         builder = Builder(document, folder_of(name))
         yield from builder.variants()
-        problems.extend(builder.problems)
+        problems.extend(sorted(builder.problems, key=_position))
     if problems:
         raise UserError(problems)
+
+
+def _position(problem: Problem) -> tuple[int, int]:
+    return (problem.place.line, problem.place.column) if problem.place else (0, 0)
 
 
 def load_one(path: Path | str) -> list[Variant]:
@@ -59,8 +63,11 @@ def files(paths: Iterable[Path | str], problems: list[Problem]) -> Iterator[tupl
     for given in paths:
         path = Path(given)
         name = display_name(path)
+        if not os.path.lexists(path):
+            problems.append(Problem("no such file or folder", Place(name)))
+            continue
         if path.is_dir():
-            found = [(file, name + file[len(str(path)) :].replace(os.sep, "/")) for file in _below(str(path))]
+            found = [(file, _below_name(name, file[len(str(path)) :])) for file in _below(str(path))]
             if not found:
                 problems.append(Problem("holds no case (*.yaml, *.yml)", Place(name)))
         else:
@@ -80,6 +87,12 @@ def _below(folder: str) -> Iterator[str]:
             yield from _below(entry.path)
         elif entry.name.endswith(SUFFIXES):
             yield entry.path
+
+
+def _below_name(folder: str, rest: str) -> str:
+    """The name of a file in a folder of that name, without asking the file system again."""
+    rest = rest.replace(os.sep, "/").lstrip("/")
+    return rest if folder == "." else f"{folder.rstrip('/')}/{rest}"
 
 
 def display_name(path: Path) -> str:

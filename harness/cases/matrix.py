@@ -11,7 +11,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,6 +90,17 @@ def combinations(raw: Any, complaints: Complaints) -> list[Combination]:
         complaints.add(("matrix",), f"makes {total} variants; at most {MAX_VARIANTS:,} are possible")
         return []
     return _expand(lists, extra, complaints)
+
+
+def matrix_keys(raw: Any) -> tuple[str, ...]:
+    """The keys of a case's `matrix`, also of one that has problems."""
+    if not isinstance(raw, Mapping):
+        return ()
+    keys = tuple(key for key in raw if key not in _RESERVED)
+    include = raw.get("include")
+    if not keys and isinstance(include, list) and include and isinstance(include[0], Mapping):
+        keys = tuple(include[0])
+    return keys
 
 
 def _check_list(key: str, values: Any, complaints: Complaints) -> None:
@@ -176,7 +187,7 @@ def _check_ids(found: list[Combination], complaints: Complaints) -> None:
 class Template:
     """A case's tree with its placeholders, ready to be filled with combinations."""
 
-    def __init__(self, tree: Mapping[str, Any], keys: Mapping[str, Any], text: str, complaints: Complaints) -> None:
+    def __init__(self, tree: Mapping[str, Any], keys: Collection[str], text: str, complaints: Complaints) -> None:
         """`text` is the file's: without a placeholder anywhere in it there is no need to search the tree."""
         self.tree = {key: value for key, value in tree.items() if key != "matrix"}
         self.known = frozenset(keys)

@@ -13,6 +13,7 @@ from harness.errors import did_you_mean
 Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
+_LONGEST = 700
 _TYPES = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -36,7 +37,8 @@ class Complaints:
         self.found: list[tuple[Path, str, bool]] = []
 
     def add(self, path: Iterable[str | int], message: str, *, key: bool = False) -> None:
-        """Note one problem at `path`."""
+        """Note one problem at `path`; a message that quotes a very long text is cut."""
+        message = message if len(message) <= _LONGEST else message[: _LONGEST - 3] + "..."
         self.found.append((tuple(path), message, key))
 
     def __len__(self) -> int:
@@ -126,7 +128,7 @@ def _fields(model: type[BaseModel], path: Path) -> list[str]:
 
 
 def _unknown(word: str, known: Sequence[str]) -> str:
-    near = did_you_mean(word, known)
+    near = did_you_mean(word[:100], known)
     if near or not known:
         return f"unknown key{near}"
     return f"unknown key; known are: {', '.join(known)}"
@@ -187,4 +189,5 @@ def show(value: Any) -> str:
 
 def dotted(path: Iterable[str | int]) -> str:
     """`dropout.0.rate`: the same way to name a place that a matrix key takes."""
-    return ".".join(str(step) for step in path)
+    words = [str(step) for step in path]
+    return ".".join(word if len(word) <= 60 else word[:57] + "..." for word in words)

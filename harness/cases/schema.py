@@ -7,9 +7,19 @@ are `Any` in the case and have models of their own here, one for each way.
 from __future__ import annotations
 
 import datetime
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from harness.records import DTYPES
 
@@ -46,6 +56,18 @@ def _date(value: Any) -> datetime.date:
 
 
 Date = Annotated[datetime.date, BeforeValidator(_date), WithJsonSchema({"type": "string", "format": "date"})]
+
+
+_TARGET = r"^[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*$"
+
+
+def _target(value: str) -> str:
+    if not re.match(_TARGET, value):
+        raise ValueError("must be a file and a function in it, such as my_port.py:run")
+    return value
+
+
+Target = Annotated[str, AfterValidator(_target), WithJsonSchema({"type": "string", "pattern": _TARGET})]
 
 
 class Part(BaseModel):
@@ -124,9 +146,7 @@ class TargetEntry(Part):
 
     name: Text = Field(description="What rows are called.")
     framework: Literal["numpy", "tensorflow", "torch", "jax"] = Field(description="What the code is written in.")
-    target: Annotated[str, StringConstraints(pattern=r"^[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*$")] = Field(
-        description="file.py:function, the file seen from the case's folder."
-    )
+    target: Target = Field(description="file.py:function, the file seen from the case's folder.")
     options: dict[str, Any] = Field(default_factory=dict, description="Passed to the function as case.options.")
     environment: Text | None = Field(default=None, description="Interpreter and versions; `current` for this one.")
 
@@ -137,10 +157,10 @@ class RecordedEntry(Part):
     name: Text = Field(description="What rows are called.")
     recorded: dict[str, Any] = Field(min_length=1, description="Output arrays by name (y, h, c …): values or a file.")
     digits: Annotated[int, Field(ge=1, le=17)] | None = Field(
-        None, description="Significant digits that were printed; or give `decimals`."
+        default=None, description="Significant digits that were printed; or give `decimals`."
     )
     decimals: Annotated[int, Field(ge=0, le=17)] | None = Field(
-        None, description="Digits behind the decimal point that were printed; or give `digits`."
+        default=None, description="Digits behind the decimal point that were printed; or give `digits`."
     )
     source: Text = Field(description="Where they are printed.")
 

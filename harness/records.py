@@ -91,7 +91,7 @@ class BackendRef:
     options         choices of that implementation alone, e.g. {"implementation": 2} or {"jit": true}.
     target          "file.py:function" of a user's own code, resolved against the case file's folder.
     recorded        output arrays printed in a document (an ArraySpec by name), standing as a backend;
-                    `digits` significant digits each. Its backend is "recorded".
+                    `digits` significant ones each, or `decimals` behind the point. Its backend is "recorded".
     whole           true where the case named a whole backend: an implementation that is not installed is then
                     `unsupported` rather than an `error`.
     """
@@ -104,6 +104,7 @@ class BackendRef:
     target: str = ""
     recorded: Mapping[str, ArraySpec] | None = None
     digits: int | None = None
+    decimals: int | None = None
     source: str = ""
     whole: bool = False
     place: Place | None = None

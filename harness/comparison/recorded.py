@@ -10,28 +10,46 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from harness.cases import recorded_arrays
 from harness.comparison.checks.base import Finding
 from harness.comparison.checks.mask import active_sites
+from harness.comparison.checks.noise import elements, noise, noisy_site
 from harness.comparison.checks.state import last_step_of, last_step_plans
-from harness.comparison.context import Context
+from harness.comparison.context import Context, Evidence
 from harness.comparison.tolerance import printed_limit
-from harness.records import Arrays, BackendRef, Verdict
-
-#: Significant digits of a float32 printed so that it can be read back; used where the case does not say.
-DIGITS = 9
+from harness.records import Arrays, BackendRef, Pass, PassResult, Verdict
+from harness.rounding import unit_roundoff
 
 
 def findings(context: Context, backend: BackendRef) -> list[Finding]:
     """Every check that a recorded result can answer."""
-    assert backend.recorded is not None
-    outputs: Arrays = {name: np.asarray(values, dtype=np.float64) for name, values in backend.recorded.items()}
+    outputs = recorded_arrays(backend)
     found = list(shapes(context, outputs))
     sites = active_sites(context)
     if context.variant.layer == "dropout" and len(sites) == 1 and "y" in outputs:
-        found.append(survivors(context, outputs["y"], backend.digits or DIGITS))
+        found.append(survivors(context, outputs["y"], backend))
     if last_step_plans(context):
         found.append(last_step_of(outputs, ""))
+    if noise_plans(context) and outputs["y"].shape == context.output_shapes["y"]:
+        seed = context.variant.seeds[0]
+        one = Pass(context.variant.mode, seed, context.variant.mode)
+        evidence = Evidence(context, ((one, PassResult(outputs, {}, {})),))
+        found += [*noise.answer(evidence), *elements.answer(evidence)]
     return found
+
+
+def noise_plans(context: Context) -> bool:
+    """Noise that can be read off the output alone: all but masked noise, which needs its mask."""
+    site = noisy_site(context)
+    return site is not None and site.noise != "masked_additive"
+
+
+def half_unit(values: np.ndarray, backend: BackendRef) -> np.ndarray:
+    """Half a unit in the last printed place of each value."""
+    if backend.decimals is not None:
+        return np.full(values.shape, 0.5 * 10.0**-backend.decimals)
+    assert backend.digits is not None
+    return printed_limit(values, backend.digits)
 
 
 def shapes(context: Context, outputs: Arrays) -> Iterator[Finding]:
@@ -52,10 +70,11 @@ def shapes(context: Context, outputs: Arrays) -> Iterator[Finding]:
     yield Finding("value.shape", verdict, len(wrong), 0, "arrays", cause="; ".join(wrong), note=note)
 
 
-def survivors(context: Context, y: np.ndarray, digits: int) -> Finding:
+def survivors(context: Context, y: np.ndarray, backend: BackendRef) -> Finding:
     """`scale.survivors`: every printed value that is not zero is its input over the keep probability, within its last digit.
 
-    Both numbers are printed, so both may be off by half a unit of their last digit, and y was rounded to float32 besides.
+    y is printed, so it may be off by half a unit of its last digit, and it was rounded to the case's dtype besides. x is taken to
+    be printed so that it can be read back, as NumPy does: the case's bytes are then the document's.
     Which elements were dropped can only be read off the zeros here, so an input that is zero is refused.
     """
     (site,) = active_sites(context)
@@ -68,15 +87,13 @@ def survivors(context: Context, y: np.ndarray, digits: int) -> Finding:
     kept = y != 0.0
     if not kept.any():
         return Finding("scale.survivors", Verdict.ERROR, cause="nothing survived: nothing was compared")
-    room = printed_limit(y, digits) + printed_limit(x, digits) / site.keep + np.abs(y) * 2.0**-24
+    room = half_unit(y, backend) + 2.0 * np.abs(y) * unit_roundoff(context.variant.dtype)
     error = np.abs(y - x / site.keep)
     ratio = (error / room)[kept]
     at = tuple(int(index) for index in np.argwhere(kept)[int(ratio.argmax())])
     bad = int(np.count_nonzero(ratio > 1.0))
-    cause = (
-        f"{bad} of {int(kept.sum())} survivors are not x / {site.keep:g} within {digits} printed digits" if bad else ""
-    )
-    note = f"{int(kept.sum())} survivors of {y.size}, read off the zeros; {digits} printed digits"
+    cause = f"{bad} of {int(kept.sum())} survivors are not x / {site.keep:g} as printed" if bad else ""
+    note = f"{int(kept.sum())} survivors of {y.size}, read off the zeros"
     verdict = Verdict.FAIL if bad else Verdict.PASS
     return Finding(
         "scale.survivors", verdict, float(error[at]), float(room[at]), "absolute", str(list(at)), cause=cause, note=note

@@ -1,0 +1,54 @@
+"""JAX's own LSTM: `jax.experimental.rnn.lstm_ref`, the reference beside its cuDNN kernel, which runs anywhere.
+
+Weights as in torch: W_ih (4H, I), W_hh (4H, H) and two biases, gates i, f, g, o. It refuses dropout, as it could not know
+cuDNN's mask. https://docs.jax.dev/en/latest/jax.experimental.rnn.html
+
+Imported on Python 3.6 with NumPy alone: jax is imported inside functions.
+"""
+
+from typing import Any, Dict, List
+
+from harness.adapters.base import Job, implementation
+from harness.adapters.jax_adapter import Function, JaxAdapter
+from harness.adapters.jax_stack import halves, initial_states, layer_weights, outputs_of
+from harness.tape import Slot
+
+
+@implementation("jax.experimental.rnn.lstm_ref", ["jax"], "lstm", needs=["jax"])
+class LstmRef(JaxAdapter):
+    """One call for the whole stack; the second bias is zero. No dropout site."""
+
+    def slots(self, job: Job) -> List[Slot]:
+        """Nothing is drawn."""
+        return []
+
+    def function(self, job: Job) -> Function:
+        """The layer on x."""
+        layers, units = job.config.get("layers", 1), job.config["units"]
+
+        def call(key: Any, arrays: Dict[str, Any]) -> Dict[str, Any]:
+            import jax.numpy as jnp
+            from jax.experimental.rnn import lstm_ref
+
+            (half,) = halves(job)
+            x = arrays["x"]
+            states = initial_states(job, arrays, x)
+            weights = [layer_weights(job, half, layer, arrays) for layer in range(layers)]
+            y, h, c = lstm_ref(
+                x,
+                jnp.stack([h for h, _ in states]),
+                jnp.stack([c for _, c in states]),
+                {layer: one.kernel.T for layer, one in enumerate(weights)},
+                {layer: one.recurrent_kernel.T for layer, one in enumerate(weights)},
+                {layer: one.bias for layer, one in enumerate(weights)},
+                {layer: jnp.zeros_like(one.bias) for layer, one in enumerate(weights)},
+                seq_lengths=jnp.full((x.shape[0],), x.shape[1], jnp.int32),
+                input_size=x.shape[2],
+                hidden_size=units,
+                num_layers=layers,
+                dropout=0.0,
+                bidirectional=False,
+            )
+            return outputs_of(job, [(half, y, [(h[layer], c[layer]) for layer in range(layers)])])
+
+        return call

@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 from harness.adapters.base import Job, Unsupported, implementation
 from harness.adapters.torch_arrays import torch_module
 from harness.adapters.torch_base import TorchAdapter, drawing, rate_of, require_shared
+from harness.adapters.torch_compile import backend_of, maybe_compiled
 from harness.tape import BERNOULLI, Slot
 
 SITE = "input"
@@ -24,6 +25,7 @@ class Elementwise(TorchAdapter):
         super(Elementwise, self).check(job)
         for site in job.sites:
             require_shared(site, [()], "torch's dropout")
+        backend_of(job.options)
 
     def slots(self, job: Job) -> List[Slot]:
         site = drawing(job, SITE)
@@ -42,7 +44,7 @@ class Elementwise(TorchAdapter):
 class Module(Elementwise):
     """A module called by its class name in torch.nn. `inplace` writes into a copy: a leaf may not be overwritten."""
 
-    options = {"inplace": False}
+    options = {"inplace": False, "compile": False}
     module = ""
 
     def apply(self, job: Job, x: Any) -> Any:
@@ -50,7 +52,7 @@ class Module(Elementwise):
         inplace = bool(self.option(job, "inplace"))
         layer = getattr(torch.nn, self.module)(rate_of(job, SITE), inplace=inplace)
         layer.train(job.train)
-        return layer(x.clone() if inplace else x)
+        return maybe_compiled(layer, job.options)(x.clone() if inplace else x)
 
 
 @implementation("torch.nn.Dropout", ["torch"], "dropout", needs=["torch"])

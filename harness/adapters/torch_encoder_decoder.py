@@ -17,9 +17,8 @@ class EncoderDecoder(TorchAdapter):
 
     def stacks(self, job: Job) -> List[Stack]:
         """The encoder's and the decoder's stack."""
-        options = {name: self.option(job, name) for name in self.options}
         halves = (("x", "encoder."), ("z", "decoder."))
-        return [self.stack_class(job, name, prefix, options) for name, prefix in halves]
+        return [self.stack_class(job, name, prefix, job.options) for name, prefix in halves]
 
     def check(self, job: Job) -> None:
         super(EncoderDecoder, self).check(job)
@@ -54,15 +53,15 @@ class EncoderDecoder(TorchAdapter):
         return outputs
 
 
-def _register(name: str, stack: Type[Stack], recipe: bool, options: Any = None, noises: Any = ("bernoulli",)) -> None:
+def _register(name: str, stack: Type[Stack], recipe: bool, noises: Any = ("bernoulli",)) -> None:
     """Register the encoder-decoder made of one kind of stack."""
     sites = tuple(half + site for half in ("encoder.", "decoder.") for site in stack.sites)
-    body = {"stack_class": stack, "sites": sites, "options": options or {}, "noises": noises, "__module__": __name__}
+    body = {"stack_class": stack, "sites": sites, "options": stack.defaults, "noises": noises, "__module__": __name__}
     cls = type("EncoderDecoder_" + stack.__name__, (EncoderDecoder,), body)
     implementation(name, ["torch"], "encoder_decoder", needs=["torch"], recipe=recipe)(cls)
 
 
-_register("torch.nn.LSTM", NativeStack, False, {"batch_first": False})
+_register("torch.nn.LSTM", NativeStack, False)
 _register("torch.nn.LSTMCell", CellStack, True, noises=("bernoulli", "gaussian"))
 _register("recipe.lstm_loop", FormulaStack, True, noises=("bernoulli", "gaussian"))
 _register("recipe.LockedDropout", LockedStack, True)

@@ -54,6 +54,7 @@ class LockedStack(Stack):
     sites = ("input", "output", "between_layers")
 
     def check(self) -> None:
+        super(LockedStack, self).check()
         for site in self.own_sites():
             axes = ("gates", "time") if site.at == self.at("input") else ("time",)
             require_shared(site, [axes], "LockedDropout")

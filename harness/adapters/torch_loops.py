@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 from harness.adapters.base import Job, SiteSpec, Unsupported
 from harness.adapters.torch_arrays import torch_module
 from harness.adapters.torch_base import Leaf, drawing, same
+from harness.adapters.torch_compile import maybe_compiled
 from harness.adapters.torch_sequence import Stack, State, layer_leaves, load
 from harness.tape import BERNOULLI, NORMAL, Slot
 
@@ -67,9 +68,7 @@ class LoopStack(Stack):
     """A stack run step by step; subclasses give the step."""
 
     sites = ("input", "state.h", "state.c", "output", "between_layers")
-
-    def check(self) -> None:
-        return
+    defaults = {"compile": False}
 
     def around(self, layer: int) -> Iterator[str]:
         """The sites that a step of a layer passes, in order."""
@@ -101,6 +100,14 @@ class LoopStack(Stack):
         return found
 
     def run(self, built: Any, x: Any, state: State) -> Tuple[Any, Any, Any]:
+        def loop(x: Any, h: Any, c: Any) -> Tuple[Any, Any, Any]:
+            return self._loop(built, x, (h, c))
+
+        found: Tuple[Any, Any, Any] = maybe_compiled(loop, self.options)(x, *state)
+        return found
+
+    def _loop(self, built: Any, x: Any, state: State) -> Tuple[Any, Any, Any]:
+        """The loop itself; compiled, its steps are unrolled into one graph."""
         torch = torch_module()
         masks = Masks(self.job)
         last_h, last_c = [], []
@@ -129,6 +136,7 @@ class CellStack(LoopStack):
     """A loop over `torch.nn.LSTMCell`, which takes one input and one h for all gates."""
 
     def check(self) -> None:
+        super(CellStack, self).check()
         for site in self.own_sites():
             gates: Optional[int] = dict(zip(site.axes, site.shape)).get("gates")
             if gates not in (None, 1):

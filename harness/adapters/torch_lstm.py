@@ -17,8 +17,7 @@ class Sequence(TorchAdapter):
 
     def stack(self, job: Job) -> Stack:
         """The stack of a job."""
-        options = {name: self.option(job, name) for name in self.options}
-        return self.stack_class(job, "x", options=options)
+        return self.stack_class(job, "x", options=job.options)
 
     def check(self, job: Job) -> None:
         super(Sequence, self).check(job)
@@ -51,7 +50,7 @@ class Sequence(TorchAdapter):
 class LSTM(Sequence):
     """https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html ; `dropout` acts between its layers."""
 
-    options = {"batch_first": False}
+    options = NativeStack.defaults
     sites = NativeStack.sites
     stack_class = NativeStack
 
@@ -60,6 +59,7 @@ class LSTM(Sequence):
 class LSTMCell(Sequence):
     """A native cell in a loop of ours, with masks on what enters and leaves each step."""
 
+    options = CellStack.defaults
     sites = CellStack.sites
     noises = ("bernoulli", "gaussian")
     stack_class = CellStack
@@ -69,6 +69,7 @@ class LSTMCell(Sequence):
 class Formula(Sequence):
     """The equations written out, with a mask for each gate where the case asks for it."""
 
+    options = FormulaStack.defaults
     sites = FormulaStack.sites
     noises = ("bernoulli", "gaussian")
     stack_class = FormulaStack

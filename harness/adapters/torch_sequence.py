@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Tuple
 from harness.adapters.base import Job, SiteSpec
 from harness.adapters.torch_arrays import torch_module
 from harness.adapters.torch_base import Leaf, drawing, rate_of, require_shared, same, transposed
+from harness.adapters.torch_compile import allow_rnn, backend_of, maybe_compiled
 from harness.tape import BERNOULLI, Slot
 
 #: States are (L, B, H) between stacks, whatever the number of layers.
@@ -22,13 +23,15 @@ class Stack(object):
 
     #: sites that this stack can express, without their prefix.
     sites: Tuple[str, ...] = ()
+    #: options that it understands, with their defaults.
+    defaults: Dict[str, Any] = {}
 
     def __init__(self, job: Job, sequence: str, prefix: str = "", options: Any = None) -> None:
         self.job = job
         self.prefix = prefix
         # Tied halves share one set of weights, named as those of one LSTM.
         self.weight_prefix = "" if job.config.get("tied") else prefix
-        self.options = dict(options or {})
+        self.options = dict(self.defaults, **(options or {}))
         self.layers = int(job.config.get("layers", 1))
         self.units = int(job.config["units"])
         self.batch, self.time, self.features = job.inputs[sequence].shape
@@ -46,8 +49,8 @@ class Stack(object):
         return [site for site in self.job.sites if site.at in [self.at(name) for name in self.sites]]
 
     def check(self) -> None:
-        """Raise Unsupported for a mask shared over other axes than this stack's."""
-        raise NotImplementedError
+        """Raise Unsupported for a mask shared over other axes than this stack's, and for impossible options."""
+        backend_of(self.options)
 
     def slots(self) -> List[Slot]:
         """The draws of one run, in order."""
@@ -100,15 +103,19 @@ class NativeStack(Stack):
     """`torch.nn.LSTM`, with nn.Dropout on its input and on its output, which it does not have itself.
 
     Option `batch_first`: torch then reads (B, T, D), but its dropout between layers is drawn in (T, B, H) all the same.
+    Option `compile`: torch.compile leaves nn.LSTM out of its graph and runs it eagerly, unless `allow_rnn` (a setting of
+    torch._dynamo) is true; then the graph holds the layers as torch._decomp writes them.
     """
 
     sites = ("input", "output", "between_layers")
+    defaults = {"batch_first": False, "compile": False, "allow_rnn": False}
 
     @property
     def batch_first(self) -> bool:
         return bool(self.options.get("batch_first", False))
 
     def check(self) -> None:
+        super(NativeStack, self).check()
         for site in self.own_sites():
             axes = ("gates",) if site.at == self.at("input") else ()
             require_shared(site, [axes], "torch.nn.Dropout")
@@ -171,6 +178,14 @@ class NativeStack(Stack):
     def run(self, built: Any, x: Any, state: State) -> Tuple[Any, Any, Any]:
         before, lstm, after = built
         native = x if self.batch_first else x.transpose(0, 1).contiguous()
-        y, (h, c) = lstm(before(native), (state[0].contiguous(), state[1].contiguous()))
+        y, (h, c) = self._call(lstm, before(native), (state[0].contiguous(), state[1].contiguous()))
         y = after(y)
         return (y if self.batch_first else y.transpose(0, 1)), h, c
+
+    def _call(self, lstm: Any, x: Any, state: State) -> Any:
+        """Call nn.LSTM, compiled if the options say so."""
+        if not backend_of(self.options):
+            return lstm(x, state)
+        whole = bool(self.options["allow_rnn"])
+        with allow_rnn(whole):
+            return maybe_compiled(lstm, self.options, whole)(x, state)

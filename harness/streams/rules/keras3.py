@@ -107,11 +107,12 @@ def dropout(
     xla           on TensorFlow, under jit_compile.
     x64           on JAX, with jax_enable_x64.
     """
-    shape = _noise(query.shape, noise_shape)
+    shape = noise(query.shape, noise_shape)
     return _drawn(query, shape, draws_before + query.call, seeded, layer, xla, x64).spread(query.shape)
 
 
-def _noise(shape: tuple[int, ...], noise_shape: Sequence[int | None] | None) -> tuple[int, ...]:
+def noise(shape: tuple[int, ...], noise_shape: Sequence[int | None] | None) -> tuple[int, ...]:
+    """Return the concrete noise shape of a tensor's shape; raises UserError where it does not broadcast."""
     if noise_shape is None:
         return shape
     full = tuple(size if want is None else int(want) for size, want in zip(shape, noise_shape, strict=False))

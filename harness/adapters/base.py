@@ -120,6 +120,10 @@ class Tap(object):
         return None
 
 
+#: Settings that need no word of an adapter, because every implementation of a kind that has them knows them.
+PLAIN_SETTINGS = ("units", "layers", "return_sequences", "return_state", "tied", "rate", "shared", "stddev")
+
+
 class Adapter(object):
     """One implementation. Subclasses write `check`, `slots` and `call`; instances may cache compiled functions."""
 
@@ -129,12 +133,17 @@ class Adapter(object):
     sites: Tuple[str, ...] = ()
     #: kinds of noise that it can express.
     noises: Tuple[str, ...] = ("bernoulli",)
+    #: the kind's settings that it understands; any other that is set (not False, None or zero) is refused.
+    settings: Tuple[str, ...] = PLAIN_SETTINGS
 
     def check(self, job: Job) -> None:
         """Raise Unsupported for what this implementation cannot express (subclasses call super first)."""
         for name in job.options:
             if name not in self.options:
                 raise Unsupported("no option %r; it has: %s" % (name, ", ".join(sorted(self.options)) or "none"))
+        for name, value in sorted(job.config.items()):
+            if value and name not in self.settings:
+                raise Unsupported("has no setting %s: %s" % (name, value))
         for site in job.sites:
             if site.at not in self.sites:
                 raise Unsupported("has no dropout at %r" % site.at)

@@ -118,6 +118,10 @@ class ArrayReader:
         if entry.low > entry.high:
             end = "low" if "low" in raw else "high"
             self.complaints.add((*where, end), f"low is {entry.low:g}, above high, which is {entry.high:g}")
+        if entry.fill == "integers" and not (entry.low.is_integer() and entry.high.is_integer()):
+            self.complaints.add(
+                where, f"integers go from one whole number to another, not {entry.low:g} to {entry.high:g}"
+            )
         return entry if len(self.complaints) == before else None
 
     def _values(self, values: Any, shape: list[int] | None, at: Where, where: Where) -> ArraySpec | None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from harness.cases.arrays import FileRefused, check_numbers
 from harness.errors import Problem, UserError
+from harness.layers.base import kinds
 from harness.records import Arrays, ArraySpec, BackendRef, Variant
 
 
@@ -23,7 +24,13 @@ def materialise(variant: Variant) -> tuple[Arrays, Arrays]:
     Raises UserError where a file has changed since the case was loaded, or a value does not fit the dtype.
     """
     dtype = numpy_dtype(variant.dtype)
-    inputs = {name: _cast(make(spec), dtype, name, spec, variant) for name, spec in variant.inputs.items()}
+    integers = kinds()[variant.layer].integer_inputs(variant.config, variant.input_shapes())
+    inputs = {
+        name: _integers(make(spec), *integers[name], name, spec)
+        if name in integers
+        else _cast(make(spec), dtype, name, spec, variant)
+        for name, spec in variant.inputs.items()
+    }
     weights = {name: _cast(make(spec), dtype, name, spec, variant) for name, spec in variant.weights.items()}
     return inputs, weights
 
@@ -66,6 +73,8 @@ def _fill(spec: ArraySpec) -> np.ndarray:
         return spec.low + (spec.high - spec.low) * generator.random(spec.shape)
     if spec.fill == "normal":
         return spec.mean + spec.stddev * generator.standard_normal(spec.shape)
+    if spec.fill == "integers":  # both ends included
+        return generator.integers(int(spec.low), int(spec.high), spec.shape, endpoint=True).astype(np.float64)
     raise ValueError(f"no fill {spec.fill!r}")
 
 
@@ -84,6 +93,15 @@ def _from_file(spec: ArraySpec) -> np.ndarray:
         message = f"{spec.file} has shape {list(loaded.shape)} now; when the case was loaded it had {list(spec.shape)}"
         raise UserError(Problem(message, spec.place))
     return np.ascontiguousarray(loaded, dtype=np.float64)
+
+
+def _integers(array: np.ndarray, low: int, high: int, name: str, spec: ArraySpec) -> np.ndarray:
+    """The array as int64. Raises UserError where a value is no integer of [low, high]."""
+    wrong = ~((array == np.floor(array)) & (array >= low) & (array <= high))
+    if wrong.any():
+        message = f"{name} holds {array[wrong].ravel()[0]:g}; its values are integers from {low} to {high}"
+        raise UserError(Problem(message, spec.place))
+    return array.astype(np.int64)
 
 
 def _cast(array: np.ndarray, dtype: np.dtype[Any], name: str, spec: ArraySpec, variant: Variant) -> np.ndarray:

@@ -35,6 +35,7 @@ FILLS = {
     "linspace": ("low", "high"),
     "uniform": ("low", "high", "seed"),
     "normal": ("mean", "stddev", "seed"),
+    "integers": ("low", "high", "seed"),
 }
 """Fills and the settings that each one takes."""
 
@@ -100,13 +101,13 @@ class FillEntry(Part):
     shape: list[Annotated[int, Field(ge=1)]] | None = Field(
         default=None, description="Sizes, batch first. Weights know theirs."
     )
-    fill: Literal["zeros", "ones", "constant", "arange", "linspace", "uniform", "normal"] = Field(
+    fill: Literal["zeros", "ones", "constant", "arange", "linspace", "uniform", "normal", "integers"] = Field(
         description="zeros, ones, constant (value), arange (0, 1, 2 …), linspace (low to high), "
-        "uniform (low, high, seed), normal (mean, stddev, seed)."
+        "uniform (low, high, seed), normal (mean, stddev, seed), integers (low, high, seed: both ends included)."
     )
     seed: Seed = Field(default=0, description="Seed of NumPy's PCG64 generator.")
-    low: float = Field(default=-1.0, description="Lower end of uniform and linspace.")
-    high: float = Field(default=1.0, description="Upper end of uniform (excluded) and linspace (included).")
+    low: float = Field(default=-1.0, description="Lower end of uniform, linspace and integers.")
+    high: float = Field(default=1.0, description="Upper end of uniform (excluded), linspace and integers (included).")
     mean: float = Field(default=0.0, description="Mean of normal.")
     stddev: float = Field(default=1.0, ge=0.0, description="Standard deviation of normal.")
     value: float = Field(default=0.0, description="The value of constant.")

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from harness.cases import materialise
+from harness.cases import materialise, numpy_dtype
 from harness.comparison.tolerance import Bound, sensitivity
 from harness.execution.plan import make_tape
 from harness.layers.base import Evaluation, LayerKind, kinds, tape_keys
@@ -43,7 +43,7 @@ class Context:
             if self._kept is not None:
                 return self._kept
             inputs, weights = materialise(self.variant)
-            like = next(iter(inputs.values())).dtype
+            like = numpy_dtype(self.variant.dtype)
             cotangents = {
                 # One stream an output, so that the gradient of `h` does not depend on whether `y` is returned.
                 name: np.random.Generator(np.random.PCG64([zlib.crc32(name.encode()), 7]))

@@ -38,7 +38,7 @@ class DropoutSpec(BaseModel):
     scale: str = "inverted"
 
 
-class Refused(ValueError):  # noqa: N818 - reads as what happened: `except Refused`
+class Refused(ValueError):
     """A kind refuses settings that cannot mean anything. `path` is where in the case, e.g. ("dropout", 0, "at")."""
 
     def __init__(self, path: Sequence[str | int], message: str) -> None:
@@ -79,6 +79,13 @@ class LayerKind(ABC):
 
     def check_inputs(self, config: Any, inputs: Shapes) -> None:  # noqa: B027 - most kinds take any shape
         """Raise Refused(path, message) when the input shapes do not fit each other or the config."""
+
+    def integer_inputs(self, config: Any, inputs: Shapes) -> dict[str, tuple[int, int]]:
+        """Return the inputs that hold integers (tokens, lengths), each with its smallest and largest value.
+
+        They have no gradient, travel as int64 whatever the case's dtype, and `Evaluation.gradients` leaves them out.
+        """
+        return {}
 
     @abstractmethod
     def sites(self, config: Any, dropout: Sequence[DropoutSpec], inputs: Shapes) -> tuple[Site, ...]:

@@ -13,15 +13,17 @@ import numpy as np
 
 from harness.layers._arithmetic import Arithmetic, float64
 from harness.layers._fields import Count, Flag
-from harness.layers._lstm_stack import (
+from harness.layers._lstm_cell import CellOptions
+from harness.layers._lstm_names import (
     SITES,
-    StackRun,
+    StackOptions,
     check_sequence,
-    check_state,
+    check_states,
     resolve_sites,
-    state_shape,
+    state_shapes,
     weight_shapes,
 )
+from harness.layers._lstm_stack import StackRun
 from harness.layers.base import Config, DropoutSpec, Evaluation, LayerKind, Refused, Shapes, register
 from harness.records import Arrays, Site
 from harness.rounding import Rounding
@@ -41,6 +43,10 @@ class EncoderDecoderConfig(Config):
     return_sequences: Flag = False
     return_state: Flag = False
     tied: Flag = False
+
+    def stack(self) -> StackOptions:
+        """One half, as the reference reads it."""
+        return StackOptions(CellOptions(self.units), self.layers)
 
 
 class EncoderDecoder(LayerKind):
@@ -63,31 +69,29 @@ class EncoderDecoder(LayerKind):
             raise Refused(("inputs", "z"), f"x has a batch of {x[0]}, z of {z[0]}")
         if config.tied and x[2] != z[2]:
             raise Refused(("inputs", "z"), f"tied weights read x and z alike: {x[2]} and {z[2]} features do not fit")
-        for name in ("h0", "c0"):
-            if name in inputs:
-                check_state(name, inputs[name], state_shape(config.units, config.layers, x[0]))
+        check_states(config.stack(), inputs, x[0])
 
     def weight_shapes(self, config: EncoderDecoderConfig, inputs: Shapes) -> dict[str, tuple[int, ...]]:
         """Those of two LSTMs under `encoder.` and `decoder.`; tied, those of one."""
         self.check_inputs(config, inputs)
         if config.tied:
-            return weight_shapes(config.units, config.layers, inputs["x"][2])
+            return weight_shapes(config.stack(), inputs["x"][2])
         return {
             half + name: shape
             for half, sequence in zip(HALVES, ("x", "z"), strict=True)
-            for name, shape in weight_shapes(config.units, config.layers, inputs[sequence][2]).items()
+            for name, shape in weight_shapes(config.stack(), inputs[sequence][2]).items()
         }
 
     def sites(self, config: EncoderDecoderConfig, dropout: Sequence[DropoutSpec], inputs: Shapes) -> tuple[Site, ...]:
         """Resolve the `dropout` list in its order."""
         self.check_inputs(config, inputs)
         sequences = dict(zip(HALVES, (inputs["x"], inputs["z"]), strict=True))
-        return resolve_sites(dropout, config.units, config.layers, sequences)
+        return resolve_sites(dropout, config.stack(), sequences)
 
     def output_shapes(self, config: EncoderDecoderConfig, inputs: Shapes) -> dict[str, tuple[int, ...]]:
         """Return y of the decoder; with return_state its h and c, and the handed-over encoder.h and encoder.c."""
         batch, time, _ = inputs["z"]
-        state = state_shape(config.units, config.layers, batch)
+        state = state_shapes(config.stack(), batch)["h"]
         shapes = {"y": (batch, time, config.units) if config.return_sequences else (batch, config.units)}
         names = ("h", "c", "encoder.h", "encoder.c") if config.return_state else ()
         return shapes | dict.fromkeys(names, state)
@@ -107,17 +111,20 @@ class EncoderDecoder(LayerKind):
         """Outputs, gradients of every given input and weight, and each half's trace under its prefix."""
         arithmetic = Arithmetic(rounding)
         x, z = float64(inputs["x"]), float64(inputs["z"])
-        stacked = (config.layers, x.shape[0], config.units)
-        state = state_shape(config.units, config.layers, x.shape[0])
+        options = config.stack()
+        stacked = (config.layers, 1, x.shape[0], config.units)
+        state = state_shapes(options, x.shape[0])["h"]
         h0, c0 = (float64(inputs.get(name, np.zeros(stacked))).reshape(stacked) for name in ("h0", "c0"))
 
         def half(prefix: str, sequence: np.ndarray, h: np.ndarray, c: np.ndarray) -> StackRun:
             own = weights if config.tied else _under(prefix, weights)
-            return StackRun(sequence, h, c, own, sites, draws, train=train, arithmetic=arithmetic, prefix=prefix)
+            return StackRun(
+                options, sequence, h, c, own, sites, draws, train=train, arithmetic=arithmetic, prefix=prefix
+            )
 
         encoder = half("encoder.", x, h0, c0)
         decoder = half("decoder.", z, encoder.h, encoder.c)
-        outputs = {"y": decoder.y if config.return_sequences else decoder.y[:, -1]}
+        outputs = {"y": decoder.y if config.return_sequences else decoder.last}
         if config.return_state:
             states = {"h": decoder.h, "c": decoder.c, "encoder.h": encoder.h, "encoder.c": encoder.c}
             outputs |= {name: value.reshape(state) for name, value in states.items()}

@@ -60,7 +60,9 @@ def decide(
     rule, numbers, chosen = lookup(like, version, backend)
     if dtype not in rule.dtypes:
         raise UserError(f"{like} has no dtype {dtype}: {', '.join(rule.dtypes)}")
-    query = Query(canonical(like), numbers, int(seed), tuple(int(n) for n in shape), float(rate), dtype, int(call), chosen)
+    query = Query(
+        canonical(like), numbers, int(seed), tuple(int(n) for n in shape), float(rate), dtype, int(call), chosen
+    )
     return rule, query, rule.decide(query, options)
 
 

@@ -33,7 +33,7 @@ class Query:
     rate     probability of dropping an element.
     dtype    float32, float64, float16 or bfloat16: of the dropped tensor, or of the probability where the rule says so.
     call     which call since seeding, from 0.
-    backend  Keras's backend; "" elsewhere.
+    backend  Keras's backend, or "cuda" for torch on a GPU; "" elsewhere.
     """
 
     like: str
@@ -97,6 +97,16 @@ _ABBREVIATIONS = (
 )
 
 
+_FRAMEWORKS = {
+    "torch": ("torch", "cpu"),
+    "tensorflow": ("tensorflow", "cpu"),
+    "tf_keras": ("tensorflow", "cpu"),
+    "jax": ("jax", "cpu"),
+    "flax": ("jax", "cpu"),
+    "equinox": ("jax", "cpu"),
+}
+
+
 def canonical(like: str) -> str:
     """Return the import name behind a customary abbreviation: `tf.` is `tensorflow.`, `eqx.` is `equinox.` ..."""
     for pattern, full in _ABBREVIATIONS:
@@ -131,7 +141,18 @@ def rule(
         options = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         upper = version_of(before) if before else _LATEST
         made = Rule(
-            function, likes, stream, measured, backends, version_of(since), upper, dtypes, confirmed, note, searched, options
+            function,
+            likes,
+            stream,
+            measured,
+            backends,
+            version_of(since),
+            upper,
+            dtypes,
+            confirmed,
+            note,
+            searched,
+            options,
         )
         for like in likes:
             for other in _rules.setdefault(like, []):
@@ -172,21 +193,19 @@ def lookup(like: str, version: str | None, backend: str | None) -> tuple[Rule, V
         raise UserError(f"no rule for {like!r}{did_you_mean(name, known())}; known: {', '.join(sorted(known()))}")
     backends = sorted({each for entry in rules for each in entry.backends})
     chosen = backend or ""
+    if chosen in _FRAMEWORKS.get(name.split(".")[0], ()) and chosen not in backends:
+        # Naming the framework itself as the backend says nothing new.
+        chosen = ""
     if chosen not in backends:
+        named = [each for each in backends if each]
         if not chosen:
-            raise UserError(f"{name} needs a backend: one of {', '.join(backends)}")
-        if backends == [""]:
-            # Naming the framework itself as the backend says nothing new.
-            if name.split(".")[0] not in (chosen, {"tensorflow": "tf_keras", "jax": "flax"}.get(chosen, chosen)):
-                raise UserError(f"{name} has no backend {chosen!r}; leave the backend out")
-            chosen = ""
-        else:
-            near = did_you_mean(chosen, backends)
-            raise UserError(f"{name} has no backend {chosen!r}{near}: one of {', '.join(backends)}")
+            raise UserError(f"{name} needs a backend: one of {', '.join(named)}")
+        others = f": one of {', '.join(named)}" if named else "; leave the backend out"
+        raise UserError(f"{name} has no backend {chosen!r}{did_you_mean(chosen, named)}{others}")
     rules = [entry for entry in rules if chosen in entry.backends]
     if version is None:
         newest = max(rules, key=lambda entry: entry.since)
-        return newest, version_of(newest.measured[-1] if newest.measured else "0"), chosen
+        return newest, version_of(newest.measured[-1]) if newest.measured else newest.since, chosen
     numbers = version_of(version)
     for entry in rules:
         if entry.accepts(numbers):

@@ -193,5 +193,3 @@ def threshold(bits: int, at_least: Callable[[int], bool]) -> int:
         else:
             low = middle + 1
     return low
-
-

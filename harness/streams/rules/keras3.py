@@ -149,7 +149,13 @@ def spatial(
     return _drawn(query, shape, draws_before + query.call, seeded, layer, xla, x64).spread(query.shape)
 
 
-@rule("keras.layers.AlphaDropout", stream=_STREAM + "; kept where u >= rate", measured=_MEASURED, backends=BACKENDS, since="3.0")
+@rule(
+    "keras.layers.AlphaDropout",
+    stream=_STREAM + "; kept where u >= rate",
+    measured=_MEASURED,
+    backends=BACKENDS,
+    since="3.0",
+)
 def alpha(query: Query, *, draws_before: int = 0, xla: bool = False, x64: bool = False) -> Decision:
     """Return the mask of AlphaDropout(rate, seed=seed): a float32 uniform whatever the tensor's dtype.
 

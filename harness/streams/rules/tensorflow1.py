@@ -63,11 +63,15 @@ def dropout(
     drawn = sum(before) + query.call * math.prod(query.shape)
     if op_seed is None:
         if not global_seed:
-            raise Unpredictable("with neither a global nor an op seed TensorFlow seeds itself from the system's entropy")
+            raise Unpredictable(
+                "with neither a global nor an op seed TensorFlow seeds itself from the system's entropy"
+            )
         if eager:
             op_seed, drawn = eager_op_seed(query.seed, len(before) + query.call), 0
         elif graph_ids is None:
-            raise UserError("in a graph the op seed is the graph's operation count: give the option op_seed or graph_ids")
+            raise UserError(
+                "in a graph the op seed is the graph's operation count: give the option op_seed or graph_ids"
+            )
         else:
             op_seed = graph_ids + _OPS_BEFORE_SEED
     return _kept(query, op_seeds(query.seed if global_seed else None, op_seed), drawn, query.shape)
@@ -123,7 +127,9 @@ def dropout_wrapper(
         raise Unpredictable("dynamic_rnn runs iterations in parallel: draws have no order unless parallel_iterations=1")
     if slot == "state.c" and query.version >= (1, 4):
         # Variational 1.8 still draws a mask for c, and leaves it unused.
-        said = "drops h only and leaves c alone" if query.version >= (1, 8) else "is unmeasured for c between 1.3 and 1.8"
+        said = (
+            "drops h only and leaves c alone" if query.version >= (1, 8) else "is unmeasured for c between 1.3 and 1.8"
+        )
         raise UserError(f"DropoutWrapper {'.'.join(map(str, query.version))} {said}")
     pair = op_seeds(global_seed, slot_seed(query.seed if wrapper_seed is None else wrapper_seed, _SLOTS[slot]))
     shape = query.shape

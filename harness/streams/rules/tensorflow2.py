@@ -89,7 +89,9 @@ def eager_dropout(
     """
     if op_seed is None:
         if not global_seed:
-            raise Unpredictable("with neither a global nor an op seed TensorFlow seeds itself from the system's entropy")
+            raise Unpredictable(
+                "with neither a global nor an op seed TensorFlow seeds itself from the system's entropy"
+            )
         pair = op_seeds(query.seed, eager_op_seed(query.seed, len(before) + query.call))
         return _kept(query, stateful(pair, query.dtype, 0))
     drawn = sum(before) + query.call * math.prod(query.shape)
@@ -113,9 +115,13 @@ def traced_dropout(
     graph_ids  before 2.1: the graph's operation count (`_last_id`) when the op is made; it is the seed there.
     """
     if jit_compile:
-        raise Unpredictable("XLA compiles stateful random ops with a seed of its own: use a stateless op for masks to be known")
+        raise Unpredictable(
+            "XLA compiles stateful random ops with a seed of its own: use a stateless op for masks to be known"
+        )
     if in_loop:
-        raise Unpredictable("a while loop of a graph runs iterations in parallel: stateful draws have no order across them")
+        raise Unpredictable(
+            "a while loop of a graph runs iterations in parallel: stateful draws have no order across them"
+        )
     if op_seed is None:
         if query.version < (2, 1):
             if graph_ids is None:
@@ -150,7 +156,12 @@ def stateless_dropout(query: Query, *, seed2: int = 0, xla: bool = False) -> Dec
     return _kept(query, Philox(key, counter, BITS[query.dtype], pair=_pair(query.dtype)))
 
 
-@rule("tensorflow.random.Generator", stream="Philox4x32-10, counter = seed; kept where u >= rate", measured=("2.21.0",), since="2.2")
+@rule(
+    "tensorflow.random.Generator",
+    stream="Philox4x32-10, counter = seed; kept where u >= rate",
+    measured=("2.21.0",),
+    since="2.2",
+)
 def generator_uniform(query: Query, *, before: Sequence[int] = ()) -> Decision:
     """Return `Generator.from_seed(seed).uniform(shape) >= rate` for the `call`-th call."""
     drawn = sum(before) + query.call * math.prod(query.shape)

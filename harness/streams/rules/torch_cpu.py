@@ -131,9 +131,7 @@ def dropout(
     measured=_MEASURED,
     since="1.12",
 )
-def channels(
-    query: Query, *, mkl: bool = True, before: Sequence[int] = (), state: bytes | None = None
-) -> Decision:
+def channels(query: Query, *, mkl: bool = True, before: Sequence[int] = (), state: bytes | None = None) -> Decision:
     """Return the mask of a channel-wise dropout: drawn as (N, C, 1 ...), shared over what follows.
 
     Dropout1d takes (C, L) and Dropout3d (C, D, H, W) as unbatched, so one draw a row; Dropout2d takes (A, B, C) as

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from harness.cases.backends import BackendList, expectations
@@ -62,6 +62,7 @@ class Builder:
         if complaints:
             wrong = {path[0] for path, _, _ in complaints.found if path}
             found = {key: value for key, value in tree.items() if key not in wrong}
+        _check_seeds(found.get("seeds", ()), complaints)
         kind = self._kind(found, complaints)
         layer = kind.name if kind is not None else None
         place = self.document.place
@@ -162,3 +163,11 @@ class Builder:
         name, where = made
         text = f"{message} ({name}={value_text(combination.values[name])})"
         return Problem(text, self.document.place(where), dotted(path))
+
+
+def _check_seeds(seeds: Sequence[int], complaints: Complaints) -> None:
+    if len(set(seeds)) == len(seeds):
+        return
+    for index, seed in enumerate(seeds):
+        if seed in seeds[:index]:
+            complaints.add(("seeds", index), f"the seed {seed} stands twice")

@@ -58,6 +58,8 @@ _HEX = re.compile(r"0x[0-9a-fA-F]+\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
 _NUMBER_STARTS = frozenset("0123456789+-.")
 _MEANINGFUL = _NUMBER_STARTS | {"", "~", *"nNtTfF"}
+#: Line breaks of YAML 1.1, which libyaml still counts as such; text with them goes the slow way.
+_OLD_BREAKS = re.compile("[\x85\u2028\u2029]")
 _CORE = "tag:yaml.org,2002:"
 _KINDS = {"str": str, "int": int, "float": float, "bool": bool, "null": type(None)}
 
@@ -135,7 +137,7 @@ def read(path: str, name: str) -> Document:
 
 def parse(text: str, name: str) -> Document:
     """Parse YAML text to one document. Raises UserError with all problems."""
-    if CParser is not None:
+    if CParser is not None and (text.isascii() or not _OLD_BREAKS.search(text)):
         reader = _Reader(name)
         try:
             return reader.document(text, CParser(text).get_event)

@@ -158,7 +158,8 @@ def _expand(lists: Mapping[str, list[Any]], extra: MatrixEntry, complaints: Comp
         found.append(Combination(values, {key: ("matrix", "include", index, key) for key in keys}))
     if not found:
         complaints.add(("matrix", "exclude"), "excludes every combination")
-    _check_ids(found, complaints)
+    if len(complaints) == before:
+        _check_ids(found, complaints)
     return found if len(complaints) == before else []
 
 

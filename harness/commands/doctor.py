@@ -42,7 +42,7 @@ def doctor(as_json: bool, verbose: int) -> int:
 
 def examine() -> dict[str, Any]:
     """Backends, implementations and interpreters, as plain values."""
-    from harness.commands.interpreters import find_interpreters
+    from harness.execution.interpreters import find_interpreters
     from harness.reporting.machine import describe
 
     return {

@@ -15,11 +15,12 @@ from harness.errors import did_you_mean
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("harness.commands.run:run", "Run cases and write a report."),
     "list": ("harness.commands.listing:list_cases", "List cases with their layers, sites and backends."),
-    "show": ("harness.commands.show:show", "Show one case: its source and what it expands to."),
+    "show": ("harness.commands.show:show", "Show one case: what it asks for and what it expands to."),
     "validate": ("harness.commands.validate:validate", "Check case files without running anything."),
     "schema": ("harness.commands.schema:schema", "Print the JSON Schema of a case file."),
     "report": ("harness.commands.report:report", "Make the views of a stored run again."),
     "mask": ("harness.streams.command:mask", "Predict the mask that a seed gives."),
+    "env": ("harness.commands.env:env", "Build environments of other framework versions."),
     "doctor": ("harness.commands.doctor:doctor", "Say what this machine can run, and why not the rest."),
 }
 

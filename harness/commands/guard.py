@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from harness.errors import UserError
-from harness.reporting.verdicts import Exit
+from harness.reporting.exits import Exit
 
 
 def guarded(command: click.Command, arguments: list[str]) -> int:

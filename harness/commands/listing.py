@@ -30,8 +30,8 @@ def list_cases(paths: tuple[str, ...], expression: str, as_json: bool) -> int:
     """
     from harness.commands.console import output, print_json
     from harness.commands.selection import select_cases
+    from harness.reporting.exits import Exit
     from harness.reporting.summary import clean, plural
-    from harness.reporting.verdicts import Exit
 
     variants = select_cases(paths, expression)
     if as_json:

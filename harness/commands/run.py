@@ -64,7 +64,7 @@ def run(
     folder given by --out holds the table (CSV, JSON lines) and a page to look at (report.html).
     """
     from harness.commands.selection import backend_filter, select_cases
-    from harness.reporting.verdicts import Exit
+    from harness.reporting.exits import Exit
 
     keep = backend_filter(backends)
     variants = select_cases(paths, expression)
@@ -92,9 +92,9 @@ def execute(
     """Run and store; None where the backend filter left nothing. Ctrl-C stores what is there, marked as interrupted."""
     from harness.commands.progress import Progress
     from harness.execution import plan
-    from harness.run import run as run_cases
     from harness.reporting.store import read
     from harness.reporting.writer import Writer
+    from harness.run import run as run_cases
 
     total = sum(1 for variant in variants for _ in plan.expand(variant, keep))
     if not total:

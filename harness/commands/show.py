@@ -22,9 +22,9 @@ Examples:
 @click.argument("case", metavar="ID")
 @options.as_json
 def show(case: str, as_json: bool) -> int:
-    """Show one case: what it asks for, what it expands to, and which implementations would run. Runs nothing.
+    """Show one case: what it asks for and what it expands to.
 
-    ID is a case file or the id of one of its variants.
+    Runs nothing, and lists the implementations that would run. ID is a case file or the id of one of its variants.
     """
     from harness.commands.console import print_json
     from harness.commands.selection import select_cases

@@ -24,8 +24,8 @@ def validate(paths: tuple[str, ...], as_json: bool) -> int:
     from harness.commands.console import print_json
     from harness.commands.selection import select_cases
     from harness.errors import UserError
+    from harness.reporting.exits import Exit
     from harness.reporting.summary import plural
-    from harness.reporting.verdicts import Exit
 
     try:
         variants = select_cases(paths)

@@ -7,7 +7,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.errors import Problem, UserError
@@ -28,10 +28,27 @@ def write_whole(path: Path, data: str | bytes) -> None:
 
 def publish(partial: Path, path: Path) -> None:
     """Flush a finished file to the disk and give it its name, in one step that cannot be seen half-done."""
-    with partial.open("rb+") as file:
-        os.fsync(file.fileno())
+    flush(partial)
     partial.replace(path)
     sync_folder(path.parent)
+
+
+def publish_set(partial: Path, folder: Path, names: Sequence[str], marker: str) -> None:
+    """Move a set of finished files into `folder`. While `marker` is not there the set is not whole; it comes last."""
+    for name in (*names, marker):
+        flush(partial / name)
+    (folder / marker).unlink(missing_ok=True)
+    for name in names:
+        (partial / name).replace(folder / name)
+    sync_folder(folder)
+    (partial / marker).replace(folder / marker)
+    sync_folder(folder)
+
+
+def flush(path: Path) -> None:
+    """Make a file's content last through a power cut."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

@@ -23,8 +23,8 @@ import numpy as np
 from harness.errors import Problem, UserError
 from harness.records import Row, Verdict
 from harness.reporting import files
+from harness.reporting.exits import Exit
 from harness.reporting.rows import load_row
-from harness.reporting.verdicts import Exit
 
 if TYPE_CHECKING:
     import pandas as pd

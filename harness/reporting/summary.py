@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.records import Row, Verdict
+from harness.reporting.exits import Exit
 from harness.reporting.rows import row_dict
 from harness.reporting.store import StoredRun
-from harness.reporting.verdicts import DIFFERENCES, ORDER, SIGNS, Exit, severity, words, worst
+from harness.reporting.verdicts import DIFFERENCES, ORDER, SIGNS, severity, words, worst
 
 if TYPE_CHECKING:
     from rich.console import Console

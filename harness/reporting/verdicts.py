@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from enum import IntEnum
 
 from harness.records import AVAILABLE as AVAILABLE
-from harness.records import Verdict
+from harness.records import Row, Verdict
+from harness.reporting.exits import Exit
 
 #: Worst first: the order of every list, matrix and count in a report.
 ORDER: tuple[Verdict, ...] = (
@@ -57,18 +57,6 @@ MEANINGS: Mapping[Verdict, str] = {
 }
 
 
-class Exit(IntEnum):
-    """Exit codes, as pytest's where pytest has one."""
-
-    OK = 0
-    DIFFERENCE = 1
-    INTERRUPTED = 2
-    INTERNAL = 3
-    USAGE = 4
-    NOTHING = 5
-    BACKEND = 10
-
-
 def words(verdict: Verdict | str) -> str:
     """The verdict as people read it: `unexpected pass`."""
     return str(verdict).replace("_", " ")
@@ -84,8 +72,13 @@ def worst(verdicts: Iterable[Verdict | str]) -> Verdict | None:
     return min((Verdict(verdict) for verdict in verdicts), key=severity, default=None)
 
 
+def missing(row: Row) -> bool:
+    """Whether a row says that a backend could not be run; an optional package's implementation may be absent."""
+    return row.check == AVAILABLE and row.verdict is Verdict.ERROR
+
+
 def exit_code(tally: Mapping[tuple[Verdict, bool], int], *, interrupted: bool = False) -> Exit:
-    """The exit code for row counts by (verdict, whether the row is one of `backend.available`).
+    """The exit code for row counts by (verdict, whether the row says that a backend is missing; see `missing`).
 
     A backend that could not be run gives 10, and so does a run in which nothing at all could be compared; any other
     difference outweighs that and gives 1. No rows at all is 5.
@@ -94,9 +87,9 @@ def exit_code(tally: Mapping[tuple[Verdict, bool], int], *, interrupted: bool = 
         return Exit.INTERRUPTED
     if not sum(tally.values()):
         return Exit.NOTHING
-    if any(count for (verdict, missing), count in tally.items() if verdict in DIFFERENCES and not missing):
+    if any(count for (verdict, absent), count in tally.items() if verdict in DIFFERENCES and not absent):
         return Exit.DIFFERENCE
-    if any(count for (_, missing), count in tally.items() if missing):
+    if any(count for (_, absent), count in tally.items() if absent):
         return Exit.BACKEND
     if not any(count for (verdict, _), count in tally.items() if verdict in COMPARED):
         return Exit.BACKEND

@@ -25,7 +25,7 @@ from harness.reporting import files, machine
 from harness.reporting.pictures import pool
 from harness.reporting.rows import COLUMNS, csv_line, csv_row, dump_row, load_row, to_json
 from harness.reporting.store import CASES, CSV, DATA, FORMAT, MASKS, ROWS, RUN, VERSION
-from harness.reporting.verdicts import AVAILABLE, ORDER, exit_code
+from harness.reporting.verdicts import ORDER, exit_code, missing
 
 #: Masks of more elements are stored pooled: a picture cannot show more, and a report stays small.
 LARGEST = 1 << 14
@@ -78,7 +78,7 @@ class Writer:
         start = self._rows.tell()
         for row in event.rows:
             self._rows.write(dump_row(row).encode(errors="backslashreplace") + b"\n")
-            self.tally[row.verdict, row.check == AVAILABLE] += 1
+            self.tally[row.verdict, missing(row)] += 1
             if row.version:
                 self._versions.add((row.backend, row.environment, row.version))
         backend = _position(self.variants[case], event)
@@ -120,10 +120,7 @@ class Writer:
         (self._partial / CASES).write_text(_dump(self._described()), encoding="utf-8", errors="backslashreplace")
         meta = self._meta(interrupted)
         (self._partial / RUN).write_text(_dump(meta), encoding="utf-8", errors="backslashreplace")
-        # From here until run.json has its name the folder says that it is not whole.
-        (self.folder / RUN).unlink(missing_ok=True)
-        for name in (*DATA, RUN):
-            files.publish(self._partial / name, self.folder / name)
+        files.publish_set(self._partial, self.folder, DATA, RUN)
         return self.folder
 
     def _described(self) -> dict[str, Any]:

@@ -1,0 +1,113 @@
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from harness.records import Verdict
+from harness.reporting.exits import Exit
+from harness.reporting.store import read
+from harness.reporting.summary import clean, figures, print_summary, summarise, summary_json
+from harness.reporting.verdicts import exit_code
+from tests.reporting import fakes
+from tests.reporting.test_store import golden
+
+
+@pytest.fixture
+def run(tmp_path):
+    return read(fakes.store(tmp_path / "run", *fakes.small_run()))
+
+
+def printed(run, width=100, terminal=False, **options):
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=width,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        force_terminal=terminal,
+        no_color=not terminal,
+    )
+    print_summary(summarise(run), console, **options)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("summary.txt", {}),
+        ("summary-quiet.txt", {"verbosity": -1}),
+        ("summary-verbose.txt", {"verbosity": 1}),
+        ("summary-narrow.txt", {"width": 44}),
+    ],
+)
+def test_text_is_as_it_was(run, name, options):
+    golden(name, printed(run, report="reports/latest/report.html", **options))
+
+
+def test_json_is_as_it_was(run):
+    value = summary_json(summarise(run))
+    value["folder"] = "run"
+    value["harness"] = ""
+    golden("summary.json", json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def test_every_difference_is_named(run):
+    text = printed(run)
+    for row in run.rows():
+        if row.verdict not in (Verdict.PASS, Verdict.UNSUPPORTED):
+            assert row.check in text
+            assert row.name in text
+            assert row.cause in text
+            assert row.place in text
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_it_fits_the_terminal(run, width):
+    assert max(map(len, printed(run, width).splitlines())) <= width
+
+
+def test_colour_only_on_a_terminal(run):
+    assert "\x1b[" not in printed(run)
+    assert "\x1b[" in printed(run, terminal=True)
+
+
+def test_text_cannot_steer_the_terminal():
+    assert clean("a\x1b[31mb\nc\u202ed") == "a\ufffd[31mb c\ufffdd"
+
+
+@pytest.mark.parametrize(
+    ("measured", "limit", "unit", "where", "text"),
+    [
+        (2.0, 1.0, "ulp", "(0,)", "2 > 1 ulp at (0,)"),
+        (1.0, 1.0, "", "", "1 ≤ 1"),
+        (float("nan"), 1.0, "", "", "nan > 1"),
+        (0.5, None, "share", "", "0.5 share"),
+        (None, 3.0, "s", "", "limit 3 s"),
+        (None, None, "s", "", ""),
+    ],
+)
+def test_figures(measured, limit, unit, where, text):
+    row = fakes.row(fakes.variant(), "numpy", measured=measured, limit=limit, unit=unit, where=where)
+    assert figures(row) == text
+
+
+@pytest.mark.parametrize(
+    ("tally", "code"),
+    [
+        ({}, Exit.NOTHING),
+        ({(Verdict.PASS, False): 3}, Exit.OK),
+        ({(Verdict.PASS, False): 3, (Verdict.KNOWN, False): 1, (Verdict.UNSUPPORTED, False): 1}, Exit.OK),
+        *[
+            ({(Verdict.PASS, False): 3, (verdict, False): 1}, Exit.DIFFERENCE)
+            for verdict in set(Verdict) - {Verdict.PASS, Verdict.KNOWN, Verdict.UNSUPPORTED}
+        ],
+        ({(Verdict.PASS, False): 3, (Verdict.ERROR, True): 1}, Exit.BACKEND),
+        ({(Verdict.PASS, False): 3, (Verdict.ERROR, True): 1, (Verdict.FAIL, False): 1}, Exit.DIFFERENCE),
+        ({(Verdict.UNSUPPORTED, False): 2}, Exit.BACKEND),
+    ],
+)
+def test_exit_codes(tally, code):
+    assert exit_code(tally) is code
+    assert exit_code(tally, interrupted=True) is Exit.INTERRUPTED

@@ -44,7 +44,8 @@ def compare(actual: np.ndarray, expected: np.ndarray, limit: float, name: str) -
     precision = LAYOUT[name][0]
     normal = 2 ** (precision - 1)  # the place of the smallest normal number
     found: dict[str, object] = dict.fromkeys(
-        ("max_abs", "max_rel", "max_ulp", "mismatches", "nan_disagreements", "inf_disagreements", "zero_disagreements"), 0
+        ("max_abs", "max_rel", "max_ulp", "mismatches", "nan_disagreements", "inf_disagreements", "zero_disagreements"),
+        0,
     )
     found.update(max_abs_at=None, max_rel_at=None, max_ulp_at=None, first_mismatch=None)
     histogram: dict[int, int] = {}

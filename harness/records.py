@@ -234,6 +234,7 @@ class JobResult:
     message: str = ""
     detail: str = ""
     failed: Pass | None = None
+    missing: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
     device: str = ""
     recipe: bool = False

@@ -35,7 +35,7 @@ def create(names: tuple[str, ...], everything: bool, anew: bool) -> int:
     """
     from harness.execution import building
     from harness.execution.environments import descriptions
-    from harness.reporting.verdicts import Exit
+    from harness.reporting.exits import Exit
 
     if not names and not everything:
         raise click.UsageError("name environments, or give --all; `harness env list` shows them")

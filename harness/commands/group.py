@@ -20,7 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "schema": ("harness.commands.schema:schema", "Print the JSON Schema of a case file."),
     "report": ("harness.commands.report:report", "Make the views of a stored run again."),
     "mask": ("harness.streams.command:mask", "Predict the mask that a seed gives."),
-    "env": ("harness.commands.env:env", "Build environments of other framework versions."),
+    "env": ("harness.commands.env:env", "Build, list and remove the environments of other framework versions."),
     "doctor": ("harness.commands.doctor:doctor", "Say what this machine can run, and why not the rest."),
 }
 

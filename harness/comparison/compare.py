@@ -35,7 +35,7 @@ def compare(result: JobResult, context: Context, today: datetime.date) -> Compar
     owed = planned(context, chosen(variant))
     if result.verdict is not None:
         name = "mask.sites" if result.verdict is Verdict.FAIL else RAN
-        if result.message.startswith("not installed") or result.message.startswith("environment "):
+        if result.missing:
             name = AVAILABLE
         finding = Finding(
             name, result.verdict, cause=result.message, seed=str(result.failed.seed) if result.failed else ""

@@ -1,18 +1,56 @@
 """Environments: an interpreter and what is installed in it.
 
-The unnamed environment is the one the host runs in. Workers of every environment get the same variables, which make a
-framework quiet and repeatable but do not change what it computes.
+The unnamed environment is the one the host runs in. A named one is described in `environments.toml` (the shipped file, and one
+of that name in the current folder) and built outside the repository by `harness env create` (harness.execution.building).
+Workers of every environment get the same variables, which make a framework quiet and repeatable and change nothing it computes.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import importlib.util
+import json
 import os
+import re
 import sys
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-#: Keras 3 chooses its backend once a process, by this variable's value for a worker's backend.
-KERAS_BACKENDS = {"tensorflow": "tensorflow", "torch": "torch", "jax": "jax", "numpy": "numpy"}
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import Place, Problem, UserError, did_you_mean
+from harness.records import BACKENDS
+
+SHIPPED = Path(__file__).with_name("environments.toml")
+OWN = "environments.toml"
+#: Written last by a build, so that a folder without it is not an environment: it records what was installed.
+COMPLETE = "environment.json"
+
+
+class Description(BaseModel):
+    """What an environment shall be. `python` is a minor version such as "3.6"; `packages` are exact requirements."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    about: str = ""
+    python: str = Field(pattern=r"^3\.\d+$")
+    packages: list[str]
+    backends: list[str] = Field(default_factory=lambda: list(BACKENDS))
+
+    @property
+    def key(self) -> str:
+        """A hash of all that decides what is installed."""
+        content = json.dumps([self.python, sorted(self.packages)])
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+    def has(self, package: str) -> bool:
+        """Whether a package is among those to install, `tensorflow-cpu` counting as tensorflow."""
+        names = {re.split(r"[=<>!~\[; ]", line, maxsplit=1)[0].lower().replace("_", "-") for line in self.packages}
+        wanted = package.lower().replace("_", "-")
+        return wanted in names or f"{wanted}-cpu" in names
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +63,12 @@ class Environment:
     def variables(self, backend: str) -> dict[str, str]:
         """The environment variables of a worker of `backend`."""
         variables = dict(os.environ)
-        # A worker of another interpreter must not see this one's packages.
-        for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP"):
-            if self.name:
+        if self.name:
+            # A worker of another interpreter must not see this one's packages.
+            for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"):
                 variables.pop(name, None)
-        variables["KERAS_BACKEND"] = KERAS_BACKENDS[backend]
+        # Keras 3 chooses its backend once a process, by this variable; its backends are named as ours.
+        variables["KERAS_BACKEND"] = backend
         variables["PYTHONUNBUFFERED"] = "1"
         variables.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         variables.setdefault("PYTHONHASHSEED", "0")
@@ -44,6 +83,91 @@ def has(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
+def folder() -> Path:
+    """Where environments are built: HARNESS_ENVIRONMENTS, or the user's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("HARNESS_ENVIRONMENTS") or cache / "parity-harness" / "environments")
+
+
+def descriptions(own: Path | None = None) -> dict[str, Description]:
+    """Every described environment by name; a project's own file adds to the shipped one and wins.
+
+    Raises UserError for a file that is no valid description.
+    """
+    mine = own or Path(OWN)
+    found = dict(_read(SHIPPED))
+    if mine.is_file():
+        found.update(_read(mine))
+    return found
+
+
+@functools.lru_cache(maxsize=8)
+def _parsed(file: Path, _stamp: float) -> Mapping[str, Description]:
+    try:
+        tree: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UserError(Problem(str(error), Place(str(file)))) from None
+    problems, found = [], {}
+    for name, entry in tree.items():
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            problems.append(Problem("a name has letters, digits, '.', '_' and '-' only", Place(str(file)), repr(name)))
+            continue
+        try:
+            found[name] = Description.model_validate(entry)
+        except ValidationError as error:
+            for item in error.errors():
+                path = ".".join([name, *map(str, item["loc"])])
+                problems.append(Problem(item["msg"], Place(str(file)), path))
+    if problems:
+        raise UserError(problems)
+    return found
+
+
+def _read(file: Path) -> Mapping[str, Description]:
+    return _parsed(file, file.stat().st_mtime)
+
+
+def place_of(name: str, description: Description) -> Path:
+    """The folder of an environment, whether it has been built or not."""
+    return folder() / f"{name}-{description.key}"
+
+
+def python_of(path: Path) -> Path:
+    """The interpreter of a built environment."""
+    return path / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
 def resolve(name: str) -> Environment | None:
-    """The environment of that name, or None where it does not exist on this machine."""
-    return None if name else CURRENT
+    """The environment of that name, or None where it does not exist on this machine (`why_not` says why)."""
+    if not name:
+        return CURRENT
+    description = descriptions().get(name)
+    if description is None:
+        return None
+    path = place_of(name, description)
+    return Environment(name, str(python_of(path))) if (path / COMPLETE).is_file() else None
+
+
+def why_not(name: str) -> str:
+    """Why an environment cannot be used, and how to mend it."""
+    known = descriptions()
+    if name not in known:
+        return f"no environment {name!r}{did_you_mean(name, known)} is described"
+    return f"environment {name!r} has not been created: harness env create {name}"
+
+
+def installed(name: str) -> dict[str, Any]:
+    """What a build recorded: interpreter, packages, when. Empty where it has not been built."""
+    description = descriptions().get(name)
+    if description is None:
+        return {}
+    try:
+        record: dict[str, Any] = json.loads((place_of(name, description) / COMPLETE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record
+
+
+def offers(name: str, package: str) -> bool:
+    """Whether an environment has a package: by its description; the current one by looking."""
+    return has(package) if not name else descriptions()[name].has(package)

@@ -24,7 +24,7 @@ REPEAT, EVAL, OTHER = "repeat", "eval", "other"
 
 @dataclass(frozen=True, slots=True)
 class PlannedJob:
-    """One (variant, backend) to run; or, with a verdict, the reason why it cannot."""
+    """One (variant, backend) to run; or, with a verdict, the reason why it cannot. missing: for want of an installation."""
 
     variant: Variant
     backend: BackendRef
@@ -32,6 +32,7 @@ class PlannedJob:
     recipe: bool = False
     verdict: Verdict | None = None
     message: str = ""
+    missing: bool = False
 
     @property
     def worker(self) -> tuple[str, str]:
@@ -119,8 +120,8 @@ def planned(variant: Variant, ref: BackendRef, passes: tuple[Pass, ...]) -> Plan
         return PlannedJob(variant, ref)
     environment = environments.resolve(ref.environment)
     if environment is None:
-        message = f"environment {ref.environment!r} does not exist on this machine"
-        return PlannedJob(variant, ref, verdict=Verdict.ERROR, message=message)
+        message = environments.why_not(ref.environment)
+        return PlannedJob(variant, ref, verdict=Verdict.ERROR, message=message, missing=True)
     assert ref.implementation is not None
     one = implementations().get((ref.backend, variant.layer, ref.implementation))
     if one is None:
@@ -129,11 +130,11 @@ def planned(variant: Variant, ref: BackendRef, passes: tuple[Pass, ...]) -> Plan
         return PlannedJob(
             variant, ref, verdict=Verdict.UNSUPPORTED, message=message + did_you_mean(ref.implementation, known)
         )
-    missing = [package for package in one.needs if not ref.environment and not environments.has(package)]
+    missing = [package for package in one.needs if not environments.offers(ref.environment, package)]
     if missing:
         # Of a whole backend, an optional package's implementations may be absent; what a case names must be there.
         essential = ref.backend in missing or not ref.whole
         verdict = Verdict.ERROR if essential else Verdict.UNSUPPORTED
         message = f"not installed: {', '.join(missing)}"
-        return PlannedJob(variant, ref, recipe=one.recipe, verdict=verdict, message=message)
+        return PlannedJob(variant, ref, recipe=one.recipe, verdict=verdict, message=message, missing=True)
     return PlannedJob(variant, ref, passes, one.recipe)

@@ -106,7 +106,7 @@ class Pool(Generic[Result, Context]):
         job = task.job
         if job.verdict is not None or job.backend.recorded is not None:
             # Nothing to run: the verdict is known, or the outputs stand in the case.
-            self._complete(task, lambda: JobResult(job.variant, job.backend, verdict=job.verdict, message=job.message))
+            self._complete(task, lambda: _unrun(job))
             return
         if job.worker not in self._queues:
             self._queues[job.worker] = queue.Queue()
@@ -154,3 +154,9 @@ class Pool(Generic[Result, Context]):
             verdict = Verdict.TIMEOUT if isinstance(error, WorkerTimeout) else Verdict.CRASH
             return JobResult(job.variant, job.backend, verdict=verdict, message=str(error), recipe=job.recipe)
         return messages.result(job.variant, job.backend, job.passes, answer, found, job.recipe)
+
+
+def _unrun(job: PlannedJob) -> JobResult:
+    return JobResult(
+        job.variant, job.backend, verdict=job.verdict, message=job.message, recipe=job.recipe, missing=job.missing
+    )

@@ -8,19 +8,18 @@ loads the rest only when it is asked for.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.streams.search import find as find
     from harness.streams.mask import Mask as Mask
     from harness.streams.mask import Unpredictable as Unpredictable
     from harness.streams.prediction import predict as predict
+    from harness.streams.search import find as find
 
 _HOMES = {"predict": "prediction", "find": "search", "Mask": "mask", "Unpredictable": "mask"}
 
 
-def __getattr__(name):
-    # type: (str) -> Any
+def __getattr__(name: str) -> Any:
     """Load a public name from its module (Python 3.7 and newer; older workers import the generators only)."""
     if name not in _HOMES:
-        raise AttributeError("module %r has no attribute %r" % (__name__, name))
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
     return getattr(importlib.import_module(__name__ + "." + _HOMES[name]), name)

@@ -27,13 +27,17 @@ _kernels: tuple[Callable[..., Any], ...] | None = None
 _tried = False
 
 
+def _loaded() -> bool:
+    return _tried
+
+
 def prepare(count: int) -> None:
     """Load the compiled kernels if a draw of `count` elements is worth it and Numba is there."""
     global _kernels, _tried
     if _tried or count < WORTHWHILE or os.environ.get("HARNESS_NUMBA") == "0":
         return
     with _lock:
-        if _tried:
+        if _loaded():  # another thread was first
             return
         try:
             from harness.streams import compiled

@@ -6,16 +6,27 @@ Numba widens mixed integer arithmetic.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import numba
 import numpy as np
-from numba import njit, types
+
+types: Any = numba.types
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def kernel(signature: Any, **options: Any) -> Callable[[F], F]:
+    """As numba.njit, with a type that a checker understands."""
+    made: Callable[[F], F] = numba.njit(signature, nogil=True, cache=True, **options)
+    return made
+
 
 _u4, _u8 = types.uint32, types.uint64
 _array = types.Array(_u4, 1, "C")
 
 
-@njit([types.void(_u4, _u4, _u8, _u8, _array)], nogil=True, cache=True)
+@kernel([types.void(_u4, _u4, _u8, _u8, _array)])
 def philox_words(key0: Any, key1: Any, low: Any, high: Any, out: Any) -> None:
     """Fill out (length a multiple of 4) with the blocks at counter high << 64 | low."""
     for index in range(out.size // 4):
@@ -39,13 +50,13 @@ def philox_words(key0: Any, key1: Any, low: Any, high: Any, out: Any) -> None:
         out[4 * index + 3] = c3
 
 
-@njit([_u4(_u4, _u4)], nogil=True, cache=True, inline="always")
+@kernel([_u4(_u4, _u4)], inline="always")
 def _turn(word: Any, by: Any) -> Any:
     """Rotate left."""
     return np.uint32(np.uint32(word << by) | np.uint32(word >> np.uint32(np.uint32(32) - by)))
 
 
-@njit([types.void(_u4, _u4, _u8, _array, _array)], nogil=True, cache=True)
+@kernel([types.void(_u4, _u4, _u8, _array, _array)])
 def threefry_pairs(key0: Any, key1: Any, start: Any, out0: Any, out1: Any) -> None:
     """Fill out0 and out1 with the words of the counters start, start + 1 ..."""
     key2 = np.uint32(key0 ^ key1 ^ np.uint32(0x1BD11BDA))
@@ -72,7 +83,7 @@ def threefry_pairs(key0: Any, key1: Any, start: Any, out0: Any, out1: Any) -> No
         out1[index] = x1
 
 
-@njit([types.void(_u8, _array)], nogil=True, cache=True)
+@kernel([types.void(_u8, _array)])
 def mcg31_values(first: Any, out: Any) -> None:
     """Fill out with first, a * first, a**2 * first ... modulo 2**31 - 1."""
     modulus, multiplier = np.uint64(2147483647), np.uint64(1132489760)

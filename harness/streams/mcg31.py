@@ -16,8 +16,7 @@ MODULUS = 2**31 - 1
 CHUNK = 32768
 
 
-def _powers():
-    # type: () -> np.ndarray
+def _powers() -> np.ndarray:
     """Return a**k mod m for k = 0 ... CHUNK - 1, by doubling."""
     powers = np.ones(CHUNK, dtype=np.uint64)
     known = 1
@@ -31,14 +30,12 @@ def _powers():
 _POWERS = _powers()
 
 
-def initial(seed):
-    # type: (int) -> int
+def initial(seed: int) -> int:
     """Return x[0] for a 32-bit seed: the seed modulo m, or 1 where that is 0."""
     return (seed & 0xFFFFFFFF) % MODULUS or 1
 
 
-def values(first, start, out):
-    # type: (int, int, np.ndarray) -> None
+def values(first: int, start: int, out: np.ndarray) -> None:
     """Fill `out` (1-D, uint32) with x[start], x[start + 1] ... of the stream whose x[0] is `first`."""
     at = first * pow(MULTIPLIER, start, MODULUS) % MODULUS
     stride = pow(MULTIPLIER, CHUNK, MODULUS)

@@ -18,30 +18,25 @@ CHUNK = 65536
 class Stream(object):
     """A stream of 32-bit draws; `seed` is taken modulo 2**32."""
 
-    def __init__(self, seed):
-        # type: (int) -> None
+    def __init__(self, seed: int) -> None:
         self._state = np.random.RandomState(seed & 0xFFFFFFFF)
 
     @classmethod
-    def resumed(cls, key, position):
-        # type: (Sequence[int], int) -> Stream
+    def resumed(cls, key: Sequence[int], position: int) -> "Stream":
         """Return the stream that goes on from a state of 624 words and a position in it (624: all are used up)."""
         stream = cls(0)
-        stream._state.set_state(("MT19937", np.asarray(key, dtype=np.uint32), position))
+        stream._state.set_state(("MT19937", np.asarray(key, dtype=np.uint32), position, 0, 0.0))
         return stream
 
-    def words32(self, count):
-        # type: (int) -> np.ndarray
+    def words32(self, count: int) -> np.ndarray:
         """Return the next `count` draws, uint32."""
         return np.asarray(self._state.randint(0, 2**32, count, dtype=np.uint32))
 
-    def words64(self, count):
-        # type: (int) -> np.ndarray
+    def words64(self, count: int) -> np.ndarray:
         """Return the next `2 * count` draws as `count` uint64, each from two draws, the first of them the high word."""
         return np.asarray(self._state.randint(0, 2**64, count, dtype=np.uint64))
 
-    def skip(self, draws):
-        # type: (int) -> None
+    def skip(self, draws: int) -> None:
         """Throw away the next `draws` draws."""
         while draws > 0:
             step = min(draws, CHUNK)

@@ -29,8 +29,8 @@ def scalar(dtype: str) -> Callable[[Any], Any]:
 
 def at_least(bits: int, dtype: str, value: float) -> int:
     """Return the least level with u >= dtype(value), u = level / 2**bits being exact in dtype."""
-    bound = float(scalar(dtype)(value))
-    return min(max(math.ceil(bound * 2**bits), 0), 1 << bits)
+    bound: int = math.ceil(float(scalar(dtype)(value)) * 2**bits)
+    return min(max(bound, 0), 1 << bits)
 
 
 def floor_of_sum(bits: int, dtype: str, keep: float) -> int:

@@ -20,8 +20,7 @@ _HALF = np.uint64(32)
 CHUNK = 16384
 
 
-def rounds(even, odd, key):
-    # type: (np.ndarray, np.ndarray, Tuple[int, int]) -> None
+def rounds(even: np.ndarray, odd: np.ndarray, key: Tuple[int, int]) -> None:
     """Replace counters by their blocks, in place.
 
     even  (2, n) uint64: words 0 and 2 of the counters, each below 2**32.
@@ -40,8 +39,7 @@ def rounds(even, odd, key):
         k0, k1 = (k0 + _WEYL[0]) & 0xFFFFFFFF, (k1 + _WEYL[1]) & 0xFFFFFFFF
 
 
-def block(key, counter):
-    # type: (Tuple[int, int], Tuple[int, int, int, int]) -> Tuple[int, int, int, int]
+def block(key: Tuple[int, int], counter: Tuple[int, int, int, int]) -> Tuple[int, int, int, int]:
     """Return the four words of one block."""
     even = np.array([[counter[0]], [counter[2]]], dtype=np.uint64)
     odd = np.array([[counter[1]], [counter[3]]], dtype=np.uint64)
@@ -49,8 +47,7 @@ def block(key, counter):
     return int(even[0, 0]), int(odd[0, 0]), int(even[1, 0]), int(odd[1, 0])
 
 
-def words(key, counter, start, out):
-    # type: (Tuple[int, int], int, int, np.ndarray) -> None
+def words(key: Tuple[int, int], counter: int, start: int, out: np.ndarray) -> None:
     """Fill `out` (1-D, uint32, contiguous) with words `start`, `start + 1` ... of the stream that begins at `counter`.
 
     key      two 32-bit words.
@@ -73,8 +70,7 @@ def words(key, counter, start, out):
         done, at = done + step, (at + step) % 2**128
 
 
-def _fill(key, low, high, out):
-    # type: (Tuple[int, int], int, int, np.ndarray) -> None
+def _fill(key: Tuple[int, int], low: int, high: int, out: np.ndarray) -> None:
     """Fill out (n, 4) with the blocks at high << 64 | low, low + 1 ...; low + n does not pass 2**64."""
     n = len(out)
     count = np.arange(n, dtype=np.uint64)

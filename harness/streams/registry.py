@@ -61,6 +61,7 @@ class Rule:
     confirmed: bool
     note: str
     searched: tuple[dict[str, Any], ...]
+    repeats: bool
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -133,26 +134,32 @@ def rule(
     confirmed: bool = True,
     note: str = "",
     searched: tuple[dict[str, Any], ...] = ({},),
+    repeats: bool = False,
 ) -> Callable[[Callable[..., Decision]], Callable[..., Decision]]:
-    """Register a rule for some APIs; see Rule. `searched` are the options that `find` tries. Duplicates raise ValueError."""
+    """Register a rule for some APIs; duplicates raise ValueError. Arguments as the fields of Rule, and:
+
+    searched  the options that `find` tries ("version" among them is the version it tries).
+    repeats   every call with one seed gives the same mask.
+    """
 
     def register(function: Callable[..., Decision]) -> Callable[..., Decision]:
         parameters = inspect.signature(function).parameters.values()
         options = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         upper = version_of(before) if before else _LATEST
         made = Rule(
-            function,
-            likes,
-            stream,
-            measured,
-            backends,
-            version_of(since),
-            upper,
-            dtypes,
-            confirmed,
-            note,
-            searched,
-            options,
+            function=function,
+            likes=likes,
+            stream=stream,
+            measured=measured,
+            backends=backends,
+            since=version_of(since),
+            before=upper,
+            dtypes=dtypes,
+            confirmed=confirmed,
+            note=note,
+            searched=searched,
+            repeats=repeats,
+            options=options,
         )
         for like in likes:
             for other in _rules.setdefault(like, []):

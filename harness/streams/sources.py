@@ -60,10 +60,11 @@ class Philox(Source):
         accelerate.philox_words(self._key, self._counter, start * 2, words)
         if self._pair == "high_first":
             words = np.ascontiguousarray(words.reshape(-1, 2)[:, ::-1]).reshape(-1)
-        wide = words.astype("<u4", copy=False).view("<u8")
+        wide: npt.NDArray[np.uint64] = words.astype("<u4", copy=False).view("<u8")
         if self._shift:
             np.right_shift(wide, np.uint64(self._shift), out=wide)
-        return np.bitwise_and(wide, np.uint64((1 << self.bits) - 1), out=wide)
+        np.bitwise_and(wide, np.uint64((1 << self.bits) - 1), out=wide)
+        return wide
 
 
 class Threefry(Source):
@@ -147,10 +148,12 @@ class Mersenne(Source):
             raise ValueError(f"a sequential source stands at {self._at} and was asked for {start}")
         self._at = stop
         if self.bits <= 32:
-            words = self._stream.words32(stop - start)
-            return np.bitwise_and(words, np.uint32((1 << self.bits) - 1), out=words)
-        wide = self._stream.words64(stop - start)
-        return np.bitwise_and(wide, np.uint64((1 << self.bits) - 1), out=wide)
+            words: npt.NDArray[np.uint32] = self._stream.words32(stop - start)
+            np.bitwise_and(words, np.uint32((1 << self.bits) - 1), out=words)
+            return words
+        wide: npt.NDArray[np.uint64] = self._stream.words64(stop - start)
+        np.bitwise_and(wide, np.uint64((1 << self.bits) - 1), out=wide)
+        return wide
 
 
 class Mcg31(Source):

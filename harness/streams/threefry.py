@@ -17,8 +17,7 @@ _PARITY = 0x1BD11BDA
 CHUNK = 32768
 
 
-def rounds(key, x0, x1):
-    # type: (Tuple[int, int], np.ndarray, np.ndarray) -> None
+def rounds(key: Tuple[int, int], x0: np.ndarray, x1: np.ndarray) -> None:
     """Replace the counters (x0, x1), 1-D uint32 arrays of one length, by their words, in place."""
     k0, k1 = key[0] & 0xFFFFFFFF, key[1] & 0xFFFFFFFF
     schedule = (k0, k1, k0 ^ k1 ^ _PARITY)
@@ -36,8 +35,7 @@ def rounds(key, x0, x1):
         np.add(x1, np.uint32((schedule[(group + 2) % 3] + group + 1) & 0xFFFFFFFF), out=x1)
 
 
-def block(key, counter):
-    # type: (Tuple[int, int], Tuple[int, int]) -> Tuple[int, int]
+def block(key: Tuple[int, int], counter: Tuple[int, int]) -> Tuple[int, int]:
     """Return the two words of one counter."""
     x0 = np.array([counter[0] & 0xFFFFFFFF], dtype=np.uint32)
     x1 = np.array([counter[1] & 0xFFFFFFFF], dtype=np.uint32)
@@ -45,8 +43,7 @@ def block(key, counter):
     return int(x0[0]), int(x1[0])
 
 
-def pairs(key, start, x0, x1):
-    # type: (Tuple[int, int], int, np.ndarray, np.ndarray) -> None
+def pairs(key: Tuple[int, int], start: int, x0: np.ndarray, x1: np.ndarray) -> None:
     """Fill x0 and x1 (1-D uint32) with the words of the 64-bit counters `start`, `start + 1` ...
 
     The counter's high half is the first word.

@@ -14,7 +14,7 @@ from harness.streams.registry import Query, rule
 from harness.streams.rules.jax_random import STREAM, bernoulli, follow
 
 
-@rule("equinox.nn.Dropout", stream=STREAM, measured=("0.13.8",), since="0.10")
+@rule("equinox.nn.Dropout", stream=STREAM, measured=("0.13.8",), since="0.10", repeats=True)
 def equinox_dropout(
     query: Query,
     *,

@@ -83,6 +83,7 @@ def follow(key: Key, path: Sequence[Sequence[Any]]) -> Key:
     since="0.4",
     note="before 0.5 jax_threefry_partitionable was off by default: give partitionable=False there",
     searched=({}, {"partitionable": False}, {"impl": "rbg"}, {"mode": "high"}),
+    repeats=True,
 )
 def jax_bernoulli(
     query: Query,

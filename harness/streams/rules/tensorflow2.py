@@ -140,6 +140,7 @@ def traced_dropout(
     measured=("2.21.0",),
     since="2.4",
     searched=({}, {"seed2": 1}, {"seed2": 42}, {"xla": True}),
+    repeats=True,
 )
 def stateless_dropout(query: Query, *, seed2: int = 0, xla: bool = False) -> Decision:
     """Return the mask of a stateless dropout with seed=[seed, seed2]; every call gives the same.

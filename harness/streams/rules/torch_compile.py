@@ -25,7 +25,9 @@ def _first_words(key: tuple[int, int], start: int, stop: int) -> npt.NDArray[np.
     odd = np.zeros_like(even)
     even[0] = np.arange(start, stop, dtype=np.uint64)
     philox.rounds(even, odd, key)
-    return even[0].astype(np.uint32) & np.uint32(0x7FFFFFFF)
+    words: npt.NDArray[np.uint32] = even[0].astype(np.uint32)
+    np.bitwise_and(words, np.uint32(0x7FFFFFFF), out=words)
+    return words
 
 
 @rule(

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from harness.errors import UserError
 from harness.streams import mcg31, mt19937
 from harness.streams.decision import Arrange, Decision
-from harness.streams.numbers import at_least, scalar
+from harness.streams.numbers import scalar
 from harness.streams.registry import Query, rule
 from harness.streams.sources import Mcg31, Mersenne, threshold
 
@@ -94,7 +94,7 @@ _MEASURED = ("2.6.0", "2.13.0")
     stream=_STREAM,
     measured=_MEASURED,
     since="1.0",
-    searched=({}, {"mkl": False}),
+    searched=({}, {"version": "2.6"}),
 )
 def dropout(
     query: Query,

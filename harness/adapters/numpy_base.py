@@ -44,7 +44,7 @@ class NumpyAdapter(Adapter):
     def check(self, job: Job) -> None:
         super(NumpyAdapter, self).check(job)
         for name, array in sorted(dict(job.inputs, **job.weights).items()):
-            if array.dtype.name != job.dtype:
+            if array.dtype.name not in (job.dtype, "int64"):
                 raise Unsupported(
                     "NumPy has no %s here (%s came as %s): install ml_dtypes" % (job.dtype, name, array.dtype.name)
                 )
@@ -78,12 +78,16 @@ class NumpyAdapter(Adapter):
 
     def gradients(self, job: Job, draws: Arrays) -> Arrays:
         """Gradients of sum(cotangent * output) with respect to every input and weight, float64."""
-        inputs, weights = exact(job.inputs), exact(job.weights)
+        inputs = exact({name: array for name, array in job.inputs.items() if array.dtype.kind != "i"})
+        whole = {name: array for name, array in job.inputs.items() if array.dtype.kind == "i"}
+        weights = exact(job.weights)
         cotangents = exact(job.cotangents)
 
         def loss(name: str, copies: np.ndarray) -> np.ndarray:
             """The imaginary part of the loss of each perturbed copy of one array."""
-            changed_inputs = dict(inputs, **{name: copies}) if name in inputs else inputs
+            changed_inputs = dict(inputs, **whole)
+            if name in inputs:
+                changed_inputs[name] = copies
             changed_weights = dict(weights, **{name: copies}) if name in weights else weights
             outputs = self.forward(job, changed_inputs, changed_weights, draws)
             total = np.zeros(len(copies))

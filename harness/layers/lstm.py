@@ -152,7 +152,7 @@ class Lstm(LayerKind):
             """One state with all its leading axes; zeros where it is not given."""
             return float64(given[key]).reshape(stacked[name]) if key in given else np.zeros(stacked[name])
 
-        lengths = np.asarray(inputs["lengths"]).astype(np.int64) if "lengths" in inputs else None
+        lengths = np.asarray(inputs["lengths"]).astype(np.int64) if config.padding else None
         run = StackRun(
             options,
             x,

@@ -10,11 +10,12 @@ from adapter_jobs import FULL, Call, at
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.adapters import numpy_lstm, numpy_noise
+from harness.adapters import numpy_cell, numpy_lstm, numpy_noise
 from harness.adapters.base import Implementation, Unsupported, implementations
 from harness.adapters.numpy_base import complex_step
 from harness.adapters.numpy_tap import NumpyTap
 from harness.tape import BERNOULLI, UNIFORM, Draw, TapeMismatch
+from tests.layers.layer_cases import lstm_calls
 
 NOISES: dict[str, dict[str, Any]] = {
     "dropout": {"rate": 0.4, "shared": ["time"]},
@@ -90,38 +91,18 @@ def test_the_encoder_and_decoder_stay_within_the_derived_bound(dtype: str, tied:
     assert call.worst(call.run()) <= 1.0
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-@given(st.data())
-def test_any_lstm_with_any_dropout_agrees_with_the_reference(data: st.DataObject) -> None:
-    layers, units = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))
-    batch, steps, features = (data.draw(st.integers(1, 3)) for _ in range(3))
-    sequence = ("batch", "time", "features")
-    stacked = ("layers",) if layers > 1 else ()
-    axes = {
-        "input": ("gates", *sequence),
-        "state.h": (*stacked, "gates", *sequence),
-        "state.c": (*stacked, *sequence),
-        "output": sequence,
-        **({"between_layers": ("layers", *sequence)} if layers > 1 else {}),
-    }
-    dropout = []
-    for site in data.draw(st.lists(st.sampled_from(sorted(axes)), unique=True)):
-        shared = data.draw(st.lists(st.sampled_from(axes[site]), unique=True))
-        kind = data.draw(st.sampled_from(["bernoulli", "gaussian"]))
-        rate = data.draw(st.sampled_from([0.0, 0.3, 1.0] if kind == "bernoulli" else [0.0, 0.3]))
-        dropout.append(at(site, rate, *shared, noise=kind))
-    shapes: dict[str, tuple[int, ...]] = {"x": (batch, steps, features)}
-    for name in data.draw(st.sets(st.sampled_from(["h0", "c0"]))):
-        shapes[name] = (layers, batch, units) if layers > 1 else (batch, units)
-    config = {
-        "units": units,
-        "layers": layers,
-        "return_sequences": data.draw(st.booleans()),
-        "return_state": data.draw(st.booleans()),
-    }
-    call = lstm(dropout, config=config, inputs=arrays(**shapes), seed=data.draw(st.integers(0, 99)))
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(lstm_calls(batches=(1, 2, 3)), st.integers(0, 99))
+def test_any_lstm_with_any_dropout_agrees_with_the_reference(case: Any, seed: int) -> None:
+    config, shapes, dropout = case
+    inputs = arrays(**{name: shape for name, shape in shapes.items() if name != "lengths"})
+    if "lengths" in shapes:
+        inputs["lengths"] = np.random.default_rng(seed).integers(1, shapes["x"][1], shapes["lengths"], endpoint=True)
+    specs = [spec.model_dump() for spec in dropout]
+    call = lstm(specs, config={"return_sequences": False, "return_state": False, **config}, inputs=inputs, seed=seed)
     result = call.run()
     expected = call.reference(result.draws)
+    assert set(expected) == set(result.outputs) | {f"d {name}" for name in result.gradients}
     for name, value in result.outputs.items():
         np.testing.assert_allclose(value, expected[name], rtol=1e-11, atol=1e-12)
     for name, value in result.gradients.items():
@@ -228,8 +209,8 @@ def test_complex_steps_are_exact() -> None:
 def test_sigmoid_does_not_overflow() -> None:
     z = np.array([-1e4, -40.0, 0.0, 40.0, 1e4], dtype=np.float32)
     with np.errstate(over="raise", invalid="raise"):
-        y = numpy_lstm.sigmoid(z)
-        slope = numpy_lstm.sigmoid(z.astype(np.float64) + 1e-30j).imag / 1e-30
+        y = numpy_cell.sigmoid(z)
+        slope = numpy_cell.sigmoid(z.astype(np.float64) + 1e-30j).imag / 1e-30
     np.testing.assert_allclose(y, [0.0, np.exp(-40.0), 0.5, 1.0, 1.0], rtol=1e-6, atol=1e-40)
     np.testing.assert_allclose(slope, [0.0, np.exp(-40.0), 0.25, np.exp(-40.0), 0.0], rtol=1e-12, atol=1e-40)
 
@@ -246,22 +227,22 @@ def planted(name: str, monkeypatch: pytest.MonkeyPatch) -> Call:
         )
         return noise("dropout")
     if name == "a gate's mask reused":
-        right_step = numpy_lstm.Masks.step
+        right_part = numpy_lstm.Masks.part
         monkeypatch.setattr(
-            numpy_lstm.Masks, "step", lambda self, at, layer, layers, gate, t: right_step(self, at, layer, layers, 0, t)
+            numpy_lstm.Masks, "part", lambda self, at, **where: right_part(self, at, **{**where, "gates": 0})
         )
         return lstm([at("input", 0.5, "time")])
     if name == "h and c swapped":
         right_lstm = numpy_lstm.lstm
 
         def swapped(*arguments: Any) -> Any:
-            steps, h, c = right_lstm(*arguments)
-            return steps, c, h
+            steps, (h, c) = right_lstm(*arguments)
+            return steps, (c, h)
 
         monkeypatch.setattr(numpy_lstm, "lstm", swapped)
         return pair()
-    right_sigmoid = numpy_lstm.sigmoid
-    monkeypatch.setattr(numpy_lstm, "sigmoid", lambda z: right_sigmoid(z + 1e-5))
+    right_sigmoid = numpy_cell.sigmoid
+    monkeypatch.setitem(numpy_cell.RECURRENT, None, lambda z: right_sigmoid(z + 1e-5))
     return lstm()
 
 

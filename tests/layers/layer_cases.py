@@ -66,10 +66,16 @@ def scenario(
     kind = kinds()[layer]
     settings = kind.Config(**config)
     sites = kind.sites(settings, dropout, shapes)
+    integers = kind.integer_inputs(settings, shapes)
     return Scenario(
         kind,
         settings,
-        {name: generator.normal(size=shape) for name, shape in shapes.items()},
+        {
+            name: generator.integers(*integers[name], shape, endpoint=True)
+            if name in integers
+            else generator.normal(size=shape)
+            for name, shape in shapes.items()
+        },
         {
             name: weight_scale * generator.normal(size=shape)
             for name, shape in kind.weight_shapes(settings, shapes).items()
@@ -98,35 +104,79 @@ def dropout_lists(draw: Any, names: Mapping[str, Sequence[str]]) -> list[Dropout
     return specs
 
 
-def site_axes(layers: int) -> dict[str, tuple[str, ...]]:
+def site_axes(layers: int, bidirectional: bool = False) -> dict[str, tuple[str, ...]]:
     """The axes of every LSTM site, as the documentation of the kind states them."""
     state = ("batch", "time", "features")
-    stacked = ("layers",) if layers > 1 else ()
+    both = ("directions",) if bidirectional else ()
+    stacked = (*(("layers",) if layers > 1 else ()), *both)
     axes = {
-        "input": ("gates", *state),
+        "input": (*both, "gates", *state),
         "state.h": (*stacked, "gates", *state),
         "state.c": (*stacked, *state),
         "output": state,
+        "weight.recurrent": (*stacked, "inputs", "gates", "units"),
     }
     return axes | ({"between_layers": ("layers", *state)} if layers > 1 else {})
 
 
 @st.composite
-def lstm_scenarios(draw: Any, batches: Sequence[int] = (0, 1, 3)) -> Scenario:
-    """Small LSTMs of every shape, with dropout anywhere."""
-    batch, steps = draw(st.sampled_from(list(batches))), draw(st.integers(1, 4))
-    features, units, layers = draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
-    config = {
-        "units": units,
-        "layers": layers,
+def lstm_settings(draw: Any) -> dict[str, Any]:
+    """Settings of a small LSTM: plain, or with any of its options."""
+    config: dict[str, Any] = {
+        "units": draw(st.integers(1, 3)),
+        "layers": draw(st.integers(1, 3)),
         "return_sequences": draw(st.booleans()),
         "return_state": draw(st.booleans()),
     }
+    if draw(st.booleans()):
+        return config
+    config |= {
+        "forget_bias": draw(st.sampled_from([0.0, 1.0])),
+        "peepholes": draw(st.booleans()),
+        "cell_clip": draw(st.sampled_from([None, 0.4])),
+        "projection": draw(st.sampled_from([None, 1, 4])),
+        "recurrent_activation": draw(st.sampled_from([None, "hard_sigmoid", "hard_sigmoid_keras2"])),
+        "bidirectional": draw(st.booleans()),
+        "padding": draw(st.sampled_from([None, "zeros", "repeat", "free"])),
+        "drop_leaving_state": draw(st.booleans()),
+    }
+    if config["projection"]:
+        config["projection_clip"] = draw(st.sampled_from([None, 0.2]))
+    if config["layers"] == 1 and not config["bidirectional"]:
+        config["go_backwards"] = draw(st.booleans())
+    if config["padding"] == "free" and (config["bidirectional"] or config.get("go_backwards")):
+        config["padding"] = "repeat"
+    return config
+
+
+@st.composite
+def lstm_calls(
+    draw: Any, batches: Sequence[int] = (0, 1, 3)
+) -> tuple[dict[str, Any], dict[str, tuple[int, ...]], list[DropoutSpec]]:
+    """Settings, input shapes and a `dropout` list of a small LSTM."""
+    config = draw(lstm_settings())
+    batch, steps, features = draw(st.sampled_from(list(batches))), draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    units, layers, both = config["units"], config["layers"], config.get("bidirectional", False)
     shapes: dict[str, tuple[int, ...]] = {"x": (batch, steps, features)}
-    state = (layers, batch, units) if layers > 1 else (batch, units)
+    leading = ((layers,) if layers > 1 else ()) + ((2,) if both else ())
+    widths = {"h0": config.get("projection") or units, "c0": units}
     for name in draw(st.sets(st.sampled_from(["h0", "c0"]))):
-        shapes[name] = state
-    dropout = draw(dropout_lists(site_axes(layers)))
+        shapes[name] = (*leading, batch, widths[name])
+    if config.get("padding"):
+        shapes["lengths"] = (batch,)
+    dropout = draw(dropout_lists(site_axes(layers, both)))
+    if config.get("drop_leaving_state"):
+        dropout = [
+            spec.model_copy(update={"shared": tuple({*spec.shared, "gates"})}) if spec.at == "state.h" else spec
+            for spec in dropout
+        ]
+    return config, shapes, dropout
+
+
+@st.composite
+def lstm_scenarios(draw: Any, batches: Sequence[int] = (0, 1, 3)) -> Scenario:
+    """Small LSTMs of every shape and with any option, with dropout anywhere."""
+    config, shapes, dropout = draw(lstm_calls(batches))
     return scenario("lstm", config, shapes, dropout, seed=draw(st.integers(0, 10_000)))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from layer_cases import Scenario, full_masks, literal_lstm, lstm_scenarios, scenario
 
 from harness.layers.base import DropoutSpec
@@ -26,6 +26,11 @@ STATEFUL_SHAPES = {"x": (2, 4, 3), "h0": (2, 3), "c0": (2, 3)}
 def one_layer(dropout: list[DropoutSpec] = EVERYWHERE, seed: int = 0) -> Scenario:
     """A layer with an initial state and dropout at every site."""
     return scenario("lstm", FULL, STATEFUL_SHAPES, dropout, seed=seed)
+
+
+def differentiable(case: Scenario) -> dict[str, np.ndarray]:
+    """The inputs and weights that have a gradient."""
+    return {name: array for name, array in {**case.inputs, **case.weights}.items() if array.dtype.kind == "f"}
 
 
 def literal(case: Scenario, **changes: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -62,7 +67,7 @@ def test_a_planted_fault_is_seen() -> None:
         assert np.abs(wrong[0] - right).max() > 1e-3
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(lstm_scenarios())
 def test_shapes_are_as_promised(case: Scenario) -> None:
     shapes = {name: array.shape for name, array in case.inputs.items()}
@@ -70,30 +75,35 @@ def test_shapes_are_as_promised(case: Scenario) -> None:
     promised = case.kind.output_shapes(case.config, shapes)
     assert {name: array.shape for name, array in found.outputs.items()} == promised
     assert list(found.outputs) == list(promised)
-    wanted = {name: array.shape for name, array in {**case.inputs, **case.weights}.items()}
+    wanted = {name: array.shape for name, array in differentiable(case).items()}
     assert {name: array.shape for name, array in found.gradients.items()} == wanted
     assert all(np.isfinite(array).all() for array in {**found.outputs, **found.gradients}.values())
     batch, steps, _ = shapes["x"]
-    assert found.trace["h"].shape == (case.config.layers, batch, steps, case.config.units)
-    assert found.trace["gates"].shape == (case.config.layers, 4, batch, steps, case.config.units)
+    config = case.config
+    leading = (config.layers, 2) if config.bidirectional else (config.layers,)
+    assert found.trace["h"].shape == (*leading, batch, steps, config.projection or config.units)
+    assert found.trace["gates"].shape == (*leading, 4, batch, steps, config.units)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(lstm_scenarios(batches=(1, 2)))
 def test_the_gradient_is_the_directional_derivative(case: Scenario) -> None:
     """Central differences along a random direction, for every input and weight at once."""
     generator = np.random.default_rng(1)
-    arrays = {**case.inputs, **case.weights}
+    arrays = differentiable(case)
     direction = {name: generator.normal(size=array.shape) for name, array in arrays.items()}
 
     def loss(step: float) -> float:
         moved = {name: array + step * direction[name] for name, array in arrays.items()}
-        inputs = {name: moved[name] for name in case.inputs}
+        inputs = {name: moved.get(name, array) for name, array in case.inputs.items()}
         weights = {name: moved[name] for name in case.weights}
         found = case.run(inputs=inputs, weights=weights)
         return float(sum((found.outputs[name] * case.cotangents[name]).sum() for name in found.outputs))
 
-    slope = (loss(1e-5) - loss(-1e-5)) / 2e-5
+    slopes = [(loss(step) - loss(-step)) / (2 * step) for step in (1e-5, 3e-6)]
+    # A kink (a clip, a hard sigmoid) within the step makes two steps disagree, and says nothing.
+    assume(abs(slopes[0] - slopes[1]) <= 1e-6 * (1.0 + abs(slopes[0])))
+    slope = slopes[0]
     found = case.run().gradients
     assert set(found) == set(arrays)
     predicted = sum(float((found[name] * direction[name]).sum()) for name in found)

@@ -135,11 +135,19 @@ def _allow_placeholders(node: Json) -> None:
 
 
 def _or_placeholder(value: Json) -> Json:
-    if isinstance(value.get("items"), dict):
-        value = {**value, "items": _or_placeholder(value["items"])}
+    value = _inside(value)
     pattern = value.get("pattern", r"\S")
     if value.get("type") == "string" and pattern == r"\S" and not value.keys() & {"enum", "format", "const"}:
         return value
     outer: Json = {key: value[key] for key in ("default", "description", "title") if key in value}
     inner = {key: item for key, item in value.items() if key not in outer}
     return {**outer, "anyOf": [inner, _ref("placeholder")]}
+
+
+def _inside(value: Json) -> Json:
+    """The same for the entries of lists, also where a list is one of several choices."""
+    if isinstance(value.get("items"), dict):
+        value = {**value, "items": _or_placeholder(value["items"])}
+    if "anyOf" in value:
+        value = {**value, "anyOf": [_inside(choice) for choice in value["anyOf"]]}
+    return value

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from toy_kinds import IMPLEMENTATIONS, KINDS
 
-from harness.cases import backends, building, export, load
+from harness.cases import backends, building, export, filling, load
 from harness.errors import UserError
 from harness.records import Variant
 
@@ -20,6 +20,7 @@ def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(building, "kinds", lambda: KINDS)
     monkeypatch.setattr(export, "kinds", lambda: KINDS)
+    monkeypatch.setattr(filling, "kinds", lambda: KINDS)
     monkeypatch.setattr(backends, "implementations", lambda: IMPLEMENTATIONS)
     monkeypatch.setattr(export, "implementations", lambda: IMPLEMENTATIONS)
     backends._by_kind.cache_clear()

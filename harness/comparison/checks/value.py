@@ -16,11 +16,12 @@ from harness.records import Pass, Verdict
 
 
 def names(context: Context) -> list[str]:
-    """`value.<output>` for every output and `gradient.<name>` for every input and weight."""
+    """`value.<output>` for every output and `gradient.<name>` for every input of floats and every weight."""
     variant = context.variant
     owed = [f"value.{name}" for name in context.output_shapes]
     if variant.gradients:
-        owed += [GRADIENT + name for name in (*variant.inputs, *variant.weights)]
+        integers = context.kind.integer_inputs(variant.config, variant.input_shapes())
+        owed += [GRADIENT + name for name in (*variant.inputs, *variant.weights) if name not in integers]
     return owed
 
 

@@ -71,9 +71,14 @@ class Rounding:
 
     @classmethod
     def of(cls, dtype: Any, seed: int) -> Rounding:
-        """The noise of `dtype` from a NumPy seed. Raises ValueError for an unknown dtype."""
+        """The noise of `dtype` from a NumPy seed. Raises ValueError for an unknown dtype.
+
+        float64 gets 2 u: the reference computes in float64 itself, which would round smaller noise away, and its own rounding
+        errors are as large as those of what it judges.
+        """
         name = _name(dtype)
-        return cls(UNIT_ROUNDOFF[name], np.random.default_rng(seed), UNDERFLOW[name])
+        u = UNIT_ROUNDOFF[name] * (2.0 if name == "float64" else 1.0)
+        return cls(u, np.random.default_rng(seed), UNDERFLOW[name])
 
     def perturb(self, value: Any, magnitude: Any) -> Float64:
         """``value + u xi magnitude``, xi uniform in (-1, 1); `magnitude` >= 0 broadcasts to the shape of `value`."""

@@ -32,6 +32,13 @@ def test_noise_fills_the_interval_and_stays_in_it() -> None:
     assert 11.9 < np.abs(absolute).max() <= 12.0 * (1 + 1e-6)
 
 
+def test_float64_noise_survives_float64() -> None:
+    value = np.full(1000, 1.5)
+    noisy = Rounding.of("float64", 0).pointwise(value)
+    assert 0.25 < (noisy != value).mean()
+    assert np.abs(noisy - value).max() == np.spacing(1.5)
+
+
 def test_seeds_repeat_and_calls_differ() -> None:
     value = np.ones(5)
     first, second = Rounding.of("float32", 3), Rounding.of("float32", 3)

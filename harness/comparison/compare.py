@@ -19,7 +19,14 @@ from harness.records import AVAILABLE, Arrays, Compared, Expectation, JobResult,
 #: The row of a job that gave nothing: it could not be run to its end.
 RAN = "run.completes"
 #: Verdicts that an expectation may turn into `known`.
-DIFFERENCES = (Verdict.FAIL, Verdict.NONDETERMINISTIC, Verdict.UNSUPPORTED, Verdict.CRASH, Verdict.ILL_CONDITIONED)
+DIFFERENCES = (
+    Verdict.FAIL,
+    Verdict.NONDETERMINISTIC,
+    Verdict.UNSUPPORTED,
+    Verdict.CRASH,
+    Verdict.ILL_CONDITIONED,
+    Verdict.ERROR,
+)
 
 
 def compare(result: JobResult, context: Context, today: datetime.date) -> Compared:

@@ -38,6 +38,12 @@ def _reciprocal_in_dtype(x: Array, keep: float) -> Array:
     return scaled
 
 
+def _keep_in_dtype(x: Array, keep: float) -> Any:
+    """1 - rate taken in the dtype, where the rate is what was rounded: at rate 0.9 it is not the rounded 0.1."""
+    difference: Any = np.ones((), x.dtype) - np.asarray(_d(_rate(keep), x))
+    return difference
+
+
 def _in_float32(x: Array, keep: float, *, divide: bool) -> Array:
     """Scale in float32 and round to the dtype once, as XLA and fused kernels do for the half formats."""
     wide = x.astype(F32)
@@ -53,6 +59,8 @@ RULES: dict[str, tuple[str, Rule]] = {
     "x * f32(1 / f32(keep))": ("inverted", lambda x, keep: x * _d(float(F32(1.0) / F32(keep)), x)),
     "x * d(1 / d(keep))": ("inverted", _reciprocal_in_dtype),
     "x / d(f32(keep))": ("inverted", lambda x, keep: x / _d(float(F32(keep)), x)),
+    "x / (1 - d(rate))": ("inverted", lambda x, keep: x / _keep_in_dtype(x, keep)),
+    "x * (1 / (1 - d(rate)))": ("inverted", lambda x, keep: x * (np.ones((), x.dtype) / _keep_in_dtype(x, keep))),
     "d(f32(x) / f32(keep))": ("inverted", lambda x, keep: _in_float32(x, keep, divide=True)),
     "d(f32(x) * f32(1 / keep))": ("inverted", lambda x, keep: _in_float32(x, keep, divide=False)),
     "x / keep in float32": ("float32 for float64", lambda x, keep: _in_float32(x, keep, divide=True)),

@@ -7,6 +7,7 @@ same layer emits in evaluation: document 000's question, whether the surviving o
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from harness.comparison.checks.mask import active_sites
 from harness.comparison.context import Context, Evidence
 from harness.execution.plan import EVAL
 from harness.records import Site, Verdict
+
+if TYPE_CHECKING:
+    from harness.comparison.scaling import Scaling
 
 #: ULPs between a survivor and the nearest right rule; the rules themselves differ by one or two.
 ULPS = 2
@@ -61,7 +65,8 @@ def scale(evidence: Evidence) -> Iterator[Finding]:
         return
     note = f"{found.informative} survivors, ratio {found.ratio_min:.9g} to {found.ratio_max:.9g}"
     allowed = ULPS if elementwise else ULPS_RECURRENT
-    right = found.nearest in RIGHT and found.nearest_ulp <= allowed
+    rules = right_rules()
+    right = found.nearest in rules and found.nearest_ulp <= allowed
     cause = ""
     if not right:
         cause = f"survivors are {found.ratio:.6g} times their inputs, 1 / keep is {1 / site.keep:.6g}"
@@ -70,30 +75,25 @@ def scale(evidence: Evidence) -> Iterator[Finding]:
         cause = "; ".join(part for part in (cause, f"{stray} dropped elements are not zero") if part)
     verdict = Verdict.FAIL if cause else Verdict.PASS
     yield Finding("scale.survivors", verdict, found.ratio, 1 / site.keep, "ratio", cause=cause, note=note)
-    yield _rounding(found.rules, found.nearest, found.nearest_ulp, found.flushed, exact=elementwise)
+    yield _rounding(found, rules, exact=elementwise)
 
 
-#: The rules of harness.comparison.scaling that mean inverted scaling.
-RIGHT = frozenset(
-    {
-        "x / d(keep)",
-        "x * d(1 / keep)",
-        "x * d(1 / f32(keep))",
-        "x * f32(1 / f32(keep))",
-        "x * d(1 / d(keep))",
-        "x / d(f32(keep))",
-        "d(f32(x) / f32(keep))",
-        "d(f32(x) * f32(1 / keep))",
-    }
-)
+def right_rules() -> frozenset[str]:
+    """The rules of harness.comparison.scaling that mean inverted scaling."""
+    from harness.comparison.scaling import RULES
+
+    return frozenset(name for name, (meaning, _) in RULES.items() if meaning == "inverted")
 
 
-def _rounding(rules: tuple[str, ...], nearest: str, ulps: int, flushed: int, *, exact: bool) -> Finding:
-    fitting = [rule for rule in rules if rule in RIGHT]
-    note = "fits: " + ", ".join(fitting) if fitting else f"nearest: {nearest}, {ulps} ULPs apart"
-    if flushed:
-        note += f"; {flushed} subnormals flushed to zero"
-    if fitting or (not exact and nearest in RIGHT and ulps <= ULPS_RECURRENT):
-        return Finding("scale.rounding", Verdict.PASS, ulps, 0 if exact else ULPS_RECURRENT, "ULP", note=note)
-    cause = f"no known rounding rule of x / keep gives these bits; nearest: {nearest}, {ulps} ULPs apart"
-    return Finding("scale.rounding", Verdict.FAIL, ulps, 0, "ULP", cause=cause, note=note)
+def _rounding(found: Scaling, right: frozenset[str], *, exact: bool) -> Finding:
+    """Which of the right rules gives every bit; where x itself is another call's output, near enough is near enough."""
+    fitting = [rule for rule in found.rules if rule in right]
+    nearest = f"nearest: {found.nearest}, {found.nearest_ulp} ULPs apart"
+    note = "fits: " + ", ".join(fitting) if fitting else nearest
+    if found.flushed:
+        note += f"; {found.flushed} subnormals flushed to zero"
+    limit = 0 if exact else ULPS_RECURRENT
+    if fitting or (found.nearest in right and found.nearest_ulp <= limit):
+        return Finding("scale.rounding", Verdict.PASS, found.nearest_ulp, limit, "ULP", note=note)
+    cause = f"no known rounding rule of x / keep gives these bits; {nearest}"
+    return Finding("scale.rounding", Verdict.FAIL, found.nearest_ulp, limit, "ULP", cause=cause, note=note)

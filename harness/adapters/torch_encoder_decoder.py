@@ -6,7 +6,8 @@ from harness.adapters.base import Job, implementation
 from harness.adapters.torch_base import Leaf, TorchAdapter
 from harness.adapters.torch_locked import LockedStack
 from harness.adapters.torch_loops import CellStack, FormulaStack
-from harness.adapters.torch_sequence import NativeStack, Stack
+from harness.adapters.torch_native_lstm import NativeStack
+from harness.adapters.torch_sequence import Stack
 from harness.tape import Slot
 
 
@@ -41,22 +42,27 @@ class EncoderDecoder(TorchAdapter):
 
     def forward(self, job: Job, built: Any, inputs: Dict[str, Any]) -> Dict[str, Any]:
         encoder, decoder = self.stacks(job)
-        h, c = encoder.zero_state(inputs["x"])
-        h = inputs["h0"].reshape(h.shape) if "h0" in inputs else h
-        c = inputs["c0"].reshape(c.shape) if "c0" in inputs else c
-        _, encoder_h, encoder_c = encoder.run(built[0], inputs["x"], (h, c))
+        start = encoder.start(inputs, inputs["x"])
+        _, encoder_h, encoder_c = encoder.run(built[0], inputs["x"], start)
         y, h, c = decoder.run(built[1], inputs["z"], (encoder_h, encoder_c))
-        outputs = {"y": y if job.config.get("return_sequences") else y[:, -1]}
+        outputs = {"y": y if job.config.get("return_sequences") else decoder.last_step(y)}
         if job.config.get("return_state"):
             states = {"h": h, "c": c, "encoder.h": encoder_h, "encoder.c": encoder_c}
-            outputs.update((name, state if encoder.layers > 1 else state[0]) for name, state in states.items())
+            outputs.update((name, encoder.canonical_state(state)) for name, state in states.items())
         return outputs
 
 
 def _register(name: str, stack: Type[Stack], recipe: bool, noises: Any = ("bernoulli",)) -> None:
     """Register the encoder-decoder made of one kind of stack."""
     sites = tuple(half + site for half in ("encoder.", "decoder.") for site in stack.sites)
-    body = {"stack_class": stack, "sites": sites, "options": stack.defaults, "noises": noises, "__module__": __name__}
+    body = {
+        "stack_class": stack,
+        "sites": sites,
+        "settings": stack.settings,
+        "options": stack.defaults,
+        "noises": noises,
+        "__module__": __name__,
+    }
     cls = type("EncoderDecoder_" + stack.__name__, (EncoderDecoder,), body)
     implementation(name, ["torch"], "encoder_decoder", needs=["torch"], recipe=recipe)(cls)
 

@@ -7,7 +7,7 @@ probability. At rate 1 that is 0/0, and its outputs are NaN.
 
 from typing import Any, Dict, List, Tuple
 
-from harness.adapters.base import Job, SiteSpec, implementation
+from harness.adapters.base import PLAIN_SETTINGS, Job, SiteSpec, implementation
 from harness.adapters.torch_arrays import torch_module
 from harness.adapters.torch_base import Leaf, TorchAdapter, rate_of, require_shared
 from harness.adapters.torch_sequence import Stack, State, layer_leaves, load
@@ -51,7 +51,8 @@ class LockedDropout(TorchAdapter):
 class LockedStack(Stack):
     """One `torch.nn.LSTM` a layer, so that LockedDropout can act before, between and after them."""
 
-    sites = ("input", "output", "between_layers")
+    sites: Tuple[str, ...] = ("input", "output", "between_layers")
+    settings = (*PLAIN_SETTINGS, "forget_bias")
 
     def check(self) -> None:
         super(LockedStack, self).check()
@@ -78,15 +79,15 @@ class LockedStack(Stack):
         dtype = next(iter(weights.values())).dtype
         layers = torch.nn.ModuleList()
         for layer in range(self.layers):
-            lstm = torch.nn.LSTM(self.units if layer else self.features, self.units, dtype=dtype)
-            load(lstm, (layer, "_l0"), self, weights)
+            lstm = torch.nn.LSTM(self.width(layer), self.units, dtype=dtype)
+            load(lstm, self, self.prefixes(layer)[0], "_l0", weights)
             layers.append(lstm)
         return layers.train(self.job.train)
 
     def leaves(self, built: Any) -> Dict[str, Leaf]:
         found: Dict[str, Leaf] = {}
         for layer, lstm in enumerate(built):
-            found.update(layer_leaves(lstm, (layer, "_l0"), self))
+            found.update(layer_leaves(lstm, self, self.prefixes(layer)[0], "_l0"))
         return found
 
     def run(self, built: Any, x: Any, state: State) -> Tuple[Any, Any, Any]:

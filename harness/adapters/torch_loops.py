@@ -4,9 +4,9 @@ Masks are drawn when a step first needs them and kept for the steps (and layers)
 layer by layer, in each step by step, in each the input, h, c, then what is emitted.
 """
 
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from harness.adapters.base import Job, SiteSpec, Unsupported
+from harness.adapters.base import PLAIN_SETTINGS, Job, SiteSpec, Unsupported
 from harness.adapters.torch_arrays import torch_module
 from harness.adapters.torch_base import Leaf, drawing, same
 from harness.adapters.torch_compile import maybe_compiled
@@ -69,6 +69,7 @@ class LoopStack(Stack):
 
     sites = ("input", "state.h", "state.c", "output", "between_layers")
     defaults = {"compile": False}
+    settings: Tuple[str, ...] = (*PLAIN_SETTINGS, "forget_bias")
 
     def around(self, layer: int) -> Iterator[str]:
         """The sites that a step of a layer passes, in order."""
@@ -86,18 +87,28 @@ class LoopStack(Stack):
         found: List[Slot] = []
         known = set()
         for layer in range(self.layers):
-            for step in range(self.time):
+            for index, t in enumerate(self.order):
                 for at in self.around(layer):
                     site = drawing(self.job, at)
                     if site is None:
                         continue
-                    place = place_of(site, layer, step)
+                    place = place_of(site, layer, index if at == self.emitted(layer) else t)
                     if (at, str(place)) in known:
                         continue
                     known.add((at, str(place)))
                     kind = NORMAL if site.noise == "gaussian" else BERNOULLI
                     found.append(Slot(at, kind, part_shape(site, place), tuple(site.shape), place))
         return found
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the state's masks act on what leaves a step rather than on what enters it."""
+        return bool(self.job.config.get("drop_leaving_state"))
+
+    @property
+    def order(self) -> Sequence[int]:
+        """The positions in the order of reading."""
+        return range(self.time)[::-1] if self.job.config.get("go_backwards") else range(self.time)
 
     def run(self, built: Any, x: Any, state: State) -> Tuple[Any, Any, Any]:
         def loop(x: Any, h: Any, c: Any) -> Tuple[Any, Any, Any]:
@@ -114,17 +125,24 @@ class LoopStack(Stack):
         steps = list(x.unbind(1))
         for layer in range(self.layers):
             h, c = state[0][layer], state[1][layer]
-            emitted = []
-            for t, entering in enumerate(steps):
-                if layer == 0:
-                    entering = masks.times(self.at("input"), layer, t, entering)
-                h_in = masks.times(self.at("state.h"), layer, t, h)
-                c_in = masks.times(self.at("state.c"), layer, t, c)
-                h, c = self.step(built, layer, entering, h_in, c_in)
-                emitted.append(masks.times(self.emitted(layer), layer, t, h))
+            emitted: List[Any] = []
+            for index, t in enumerate(self.order):
+                entering = steps[t] if layer else masks.times(self.at("input"), layer, t, steps[t])
+                if self.leaving:
+                    new_h, new_c = self.step(built, layer, entering, h, c)
+                else:
+                    h = masks.times(self.at("state.h"), layer, t, h)
+                    c = masks.times(self.at("state.c"), layer, t, c)
+                    new_h, new_c = self.step(built, layer, entering, h, c)
+                h, c = new_h, new_c
+                if self.leaving:
+                    h = masks.times(self.at("state.h"), layer, t, h)
+                    c = masks.times(self.at("state.c"), layer, t, c)
+                emitted.append(masks.times(self.emitted(layer), layer, index, new_h))
             steps = emitted
             last_h.append(h)
             last_c.append(c)
+        # What is read from the end stays in the order of reading, and so does its mask.
         return torch.stack(steps, 1), torch.stack(last_h), torch.stack(last_c)
 
     def step(self, built: Any, layer: int, x: Any, h: Any, c: Any) -> Tuple[Any, Any]:
@@ -149,16 +167,15 @@ class CellStack(LoopStack):
         dtype = next(iter(weights.values())).dtype
         cells = torch.nn.ModuleList()
         for layer in range(self.layers):
-            features = self.units if layer else self.features
-            cell = torch.nn.LSTMCell(features, self.units, dtype=dtype)
-            load(cell, (layer, ""), self, weights)
+            cell = torch.nn.LSTMCell(self.width(layer), self.units, dtype=dtype)
+            load(cell, self, self.prefixes(layer)[0], "", weights)
             cells.append(cell)
         return cells
 
     def leaves(self, built: Any) -> Dict[str, Leaf]:
         found: Dict[str, Leaf] = {}
         for layer, cell in enumerate(built):
-            found.update(layer_leaves(cell, (layer, ""), self))
+            found.update(layer_leaves(cell, self, self.prefixes(layer)[0], ""))
         return found
 
     def step(self, built: Any, layer: int, x: Any, h: Any, c: Any) -> Tuple[Any, Any]:
@@ -167,10 +184,23 @@ class CellStack(LoopStack):
 
 
 class FormulaStack(LoopStack):
-    """The LSTM equations written out with torch's operators: the only one with a mask for each gate.
+    """The LSTM equations written out with torch's operators: the only one with a mask for each gate, and with the options
+    of other frameworks' cells (harness.layers._lstm_cell has the equations and the papers).
 
     z = x W + h U + b; i, f, g, o = sigmoid(z_i), sigmoid(z_f), tanh(z_g), sigmoid(z_o); c' = f c + i g; h' = o tanh(c').
     """
+
+    settings = (
+        *PLAIN_SETTINGS,
+        "forget_bias",
+        "peepholes",
+        "cell_clip",
+        "projection",
+        "projection_clip",
+        "recurrent_activation",
+        "go_backwards",
+        "drop_leaving_state",
+    )
 
     def build(self, weights: Dict[str, Any]) -> Any:
         for tensor in weights.values():
@@ -182,11 +212,41 @@ class FormulaStack(LoopStack):
 
     def step(self, built: Any, layer: int, x: Any, h: Any, c: Any) -> Tuple[Any, Any]:
         torch = torch_module()
-        kernel, recurrent, bias = (built[self.weight(layer, name)] for name in ("kernel", "recurrent_kernel", "bias"))
-        z = product(x, kernel) + product(h, recurrent) + bias
-        i, f, g, o = z.chunk(4, dim=-1)
-        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-        return torch.sigmoid(o) * torch.tanh(c), c
+        config = self.job.config
+        prefix = self.prefixes(layer)[0]
+        z = product(x, built[prefix + "kernel"]) + product(h, built[prefix + "recurrent_kernel"])
+        i, f, g, o = (z + built[prefix + "bias"]).chunk(4, dim=-1)
+        if config.get("forget_bias"):
+            f = f + config["forget_bias"]
+        if config.get("peepholes"):
+            i = i + built[prefix + "peephole_i"] * c
+            f = f + built[prefix + "peephole_f"] * c
+        gate = activation(config.get("recurrent_activation"))
+        c = clipped(gate(f) * c + gate(i) * torch.tanh(g), config.get("cell_clip"))
+        if config.get("peepholes"):
+            o = o + built[prefix + "peephole_o"] * c
+        h = gate(o) * torch.tanh(c)
+        if config.get("projection"):
+            h = clipped(h @ built[prefix + "projection"], config.get("projection_clip"))
+        return h, c
+
+
+def activation(name: Optional[str]) -> Callable[[Any], Any]:
+    """The gates' activation by its name in the layer kind; None is the sigmoid."""
+    torch = torch_module()
+    if name is None:
+        return torch.sigmoid  # type: ignore[no-any-return]
+    if name == "hard_sigmoid":
+        # Not torch.nn.functional.hardsigmoid: its gradient is a float32 1/6 for float64 tensors too (5e-9 off, torch 2.13).
+        return lambda z: (z / 6.0 + 0.5).clamp(0.0, 1.0)
+    if name == "hard_sigmoid_keras2":
+        return lambda z: (0.2 * z + 0.5).clamp(0.0, 1.0)
+    raise Unsupported("has no activation %r" % name)
+
+
+def clipped(value: Any, limit: Optional[float]) -> Any:
+    """The value within [-limit, limit]."""
+    return value if limit is None else value.clamp(-limit, limit)
 
 
 def product(entering: Any, kernel: Any) -> Any:

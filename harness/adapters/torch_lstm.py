@@ -6,7 +6,8 @@ from harness.adapters.base import Job, implementation
 from harness.adapters.torch_base import Leaf, TorchAdapter
 from harness.adapters.torch_locked import LockedStack
 from harness.adapters.torch_loops import CellStack, FormulaStack
-from harness.adapters.torch_sequence import NativeStack, Stack
+from harness.adapters.torch_native_lstm import NativeStack
+from harness.adapters.torch_sequence import Stack
 from harness.tape import Slot
 
 
@@ -35,14 +36,10 @@ class Sequence(TorchAdapter):
     def forward(self, job: Job, built: Any, inputs: Dict[str, Any]) -> Dict[str, Any]:
         stack = self.stack(job)
         x = inputs["x"]
-        h0, c0 = stack.zero_state(x)
-        h0 = inputs["h0"].reshape(h0.shape) if "h0" in inputs else h0
-        c0 = inputs["c0"].reshape(c0.shape) if "c0" in inputs else c0
-        y, h, c = stack.run(built, x, (h0, c0))
-        outputs = {"y": y if job.config.get("return_sequences") else y[:, -1]}
+        y, h, c = stack.run(built, x, stack.start(inputs, x))
+        outputs = {"y": y if job.config.get("return_sequences") else stack.last_step(y)}
         if job.config.get("return_state"):
-            # (L, B, H); one layer's states are (B, H)
-            outputs["h"], outputs["c"] = (h, c) if stack.layers > 1 else (h[0], c[0])
+            outputs["h"], outputs["c"] = stack.canonical_state(h), stack.canonical_state(c)
         return outputs
 
 
@@ -52,6 +49,7 @@ class LSTM(Sequence):
 
     options = NativeStack.defaults
     sites = NativeStack.sites
+    settings = NativeStack.settings
     stack_class = NativeStack
 
 
@@ -61,6 +59,7 @@ class LSTMCell(Sequence):
 
     options = CellStack.defaults
     sites = CellStack.sites
+    settings = CellStack.settings
     noises = ("bernoulli", "gaussian")
     stack_class = CellStack
 
@@ -71,6 +70,7 @@ class Formula(Sequence):
 
     options = FormulaStack.defaults
     sites = FormulaStack.sites
+    settings = FormulaStack.settings
     noises = ("bernoulli", "gaussian")
     stack_class = FormulaStack
 
@@ -80,4 +80,5 @@ class Locked(Sequence):
     """One nn.LSTM a layer with LockedDropout before, between and after them, as in AWD-LSTM."""
 
     sites = LockedStack.sites
+    settings = LockedStack.settings
     stack_class = LockedStack

@@ -2,19 +2,19 @@
 
 A stack translates weights, says which draws it makes, and runs one sequence. Canonical arrays are batch-major, (B, T, D),
 gates i, f, g, o as in torch; torch keeps kernels as (4H, I), the transpose, and two biases: the canonical one is b_ih,
-with b_hh = 0. (Training both would move the sum twice as fast: the gradient reported is that of b_ih.)
+and b_hh holds the constant `forget_bias`, 0 without one. (Training both would move the sum twice as fast: the gradient
+reported is that of b_ih.)
 """
 
-import copy
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
-from harness.adapters.base import Job, SiteSpec
+from harness.adapters.base import PLAIN_SETTINGS, Job, SiteSpec
 from harness.adapters.torch_arrays import torch_module
-from harness.adapters.torch_base import Leaf, drawing, rate_of, require_shared, same, transposed
-from harness.adapters.torch_compile import allow_rnn, backend_of, maybe_compiled
-from harness.tape import BERNOULLI, Slot
+from harness.adapters.torch_base import Leaf, same, transposed
+from harness.adapters.torch_compile import backend_of
+from harness.tape import Slot
 
-#: States are (L, B, H) between stacks, whatever the number of layers.
+#: h (L * N, B, P) and c (L * N, B, H), L layers, N directions, as torch has them.
 State = Tuple[Any, Any]
 
 
@@ -25,6 +25,8 @@ class Stack(object):
     sites: Tuple[str, ...] = ()
     #: options that it understands, with their defaults.
     defaults: Dict[str, Any] = {}
+    #: settings of the layer kind that it understands.
+    settings: Tuple[str, ...] = PLAIN_SETTINGS
 
     def __init__(self, job: Job, sequence: str, prefix: str = "", options: Any = None) -> None:
         self.job = job
@@ -34,11 +36,19 @@ class Stack(object):
         self.options = dict(self.defaults, **(options or {}))
         self.layers = int(job.config.get("layers", 1))
         self.units = int(job.config["units"])
+        self.directions = 2 if job.config.get("bidirectional") else 1
+        #: P, the width of one direction's h.
+        self.outputs = int(job.config.get("projection") or self.units)
         self.batch, self.time, self.features = job.inputs[sequence].shape
 
-    def weight(self, layer: int, name: str) -> str:
-        """The canonical name of a weight: `kernel`, or `layer1.kernel` in a stack."""
-        return self.weight_prefix + ("layer%d." % layer if self.layers > 1 else "") + name
+    def prefixes(self, layer: int) -> List[str]:
+        """What the names of a layer's weights start with, for each direction."""
+        above = self.weight_prefix + ("layer%d." % layer if self.layers > 1 else "")
+        return [above + "forward.", above + "backward."] if self.directions == 2 else [above]
+
+    def width(self, layer: int) -> int:
+        """How wide the sequence is that a layer reads."""
+        return self.directions * self.outputs if layer else self.features
 
     def at(self, site: str) -> str:
         """A site's name in the job."""
@@ -49,7 +59,7 @@ class Stack(object):
         return [site for site in self.job.sites if site.at in [self.at(name) for name in self.sites]]
 
     def check(self) -> None:
-        """Raise Unsupported for a mask shared over other axes than this stack's, and for impossible options."""
+        """Raise Unsupported for values of options and for shared axes that this stack does not have."""
         backend_of(self.options)
 
     def slots(self) -> List[Slot]:
@@ -69,123 +79,60 @@ class Stack(object):
         raise NotImplementedError
 
     def run(self, built: Any, x: Any, state: State) -> Tuple[Any, Any, Any]:
-        """Run x (B, T, D) from a state; returns y (B, T, H) and the last h and c (L, B, H)."""
+        """Run x (B, T, D) from a state; returns y (B, T, N P) and the last h and c."""
         raise NotImplementedError
 
-    def zero_state(self, like: Any) -> State:
-        """The zero state: h and c, (L, B, H)."""
-        zeros = like.new_zeros((self.layers, self.batch, self.units))
-        return zeros, zeros
+    def start(self, inputs: Dict[str, Any], like: Any) -> State:
+        """The initial state of the inputs `h0` and `c0`; zeros where they are not given."""
+        found = []
+        for name, width in (("h0", self.outputs), ("c0", self.units)):
+            shape = (self.layers * self.directions, self.batch, width)
+            found.append(inputs[name].reshape(shape) if name in inputs else like.new_zeros(shape))
+        return found[0], found[1]
+
+    def canonical_state(self, state: Any) -> Any:
+        """A state with the leading axes that the layer kind gives it: layers, directions, each where there are several."""
+        leading = ([self.layers] if self.layers > 1 else []) + ([2] if self.directions == 2 else [])
+        return state.reshape([*leading, self.batch, state.shape[-1]])
+
+    def last_step(self, y: Any) -> Any:
+        """What is returned instead of the sequence: of each direction the step that it read last."""
+        if self.directions == 1:
+            return y[:, -1]
+        return torch_module().cat([y[:, -1, : self.outputs], y[:, 0, self.outputs :]], dim=-1)
 
 
-def load(module: Any, layer: Any, stack: Stack, weights: Dict[str, Any]) -> None:
-    """Copy one layer's canonical weights into `weight_ih_l0` … (nn.LSTM) or `weight_ih` … (nn.LSTMCell)."""
+def native_weights(stack: Stack, prefix: str, suffix: str) -> List[Tuple[str, str, bool]]:
+    """(canonical name, torch's name, whether transposed) of one layer's weights; `suffix` is "_l0", "_l0_reverse" or ""."""
+    found = [
+        (prefix + "kernel", "weight_ih" + suffix, True),
+        (prefix + "recurrent_kernel", "weight_hh" + suffix, True),
+        (prefix + "bias", "bias_ih" + suffix, False),
+    ]
+    if stack.job.config.get("projection"):
+        found.append((prefix + "projection", "weight_hr" + suffix, True))
+    return found
+
+
+def load(module: Any, stack: Stack, prefix: str, suffix: str, weights: Dict[str, Any]) -> None:
+    """Copy one layer's canonical weights into an nn.LSTM or nn.LSTMCell."""
     torch = torch_module()
-    index, suffix = layer
+    units = stack.units
     with torch.no_grad():
-        getattr(module, "weight_ih" + suffix).copy_(weights[stack.weight(index, "kernel")].t())
-        getattr(module, "weight_hh" + suffix).copy_(weights[stack.weight(index, "recurrent_kernel")].t())
-        getattr(module, "bias_ih" + suffix).copy_(weights[stack.weight(index, "bias")])
-        getattr(module, "bias_hh" + suffix).zero_()
+        for name, native, turned in native_weights(stack, prefix, suffix):
+            getattr(module, native).copy_(weights[name].t() if turned else weights[name])
+        second = getattr(module, "bias_hh" + suffix).zero_()
+        second[units : 2 * units] = float(stack.job.config.get("forget_bias", 0.0))
 
 
-def layer_leaves(module: Any, layer: Any, stack: Stack) -> Dict[str, Leaf]:
+def layer_leaves(module: Any, stack: Stack, prefix: str, suffix: str) -> Dict[str, Leaf]:
     """One layer's native parameters by their canonical names."""
-    index, suffix = layer
-    return {
-        stack.weight(index, "kernel"): (getattr(module, "weight_ih" + suffix), transposed),
-        stack.weight(index, "recurrent_kernel"): (getattr(module, "weight_hh" + suffix), transposed),
-        stack.weight(index, "bias"): (getattr(module, "bias_ih" + suffix), same),
-    }
+    found: Dict[str, Leaf] = {}
+    for name, native, turned in native_weights(stack, prefix, suffix):
+        found[name] = (getattr(module, native), transposed if turned else same)
+    return found
 
 
-class NativeStack(Stack):
-    """`torch.nn.LSTM`, with nn.Dropout on its input and on its output, which it does not have itself.
-
-    Option `batch_first`: torch then reads (B, T, D), but its dropout between layers is drawn in (T, B, H) all the same.
-    Option `compile`: torch.compile leaves nn.LSTM out of its graph and runs it eagerly, unless `allow_rnn` (a setting of
-    torch._dynamo) is true; then the graph holds the layers as torch._decomp writes them.
-    """
-
-    sites = ("input", "output", "between_layers")
-    defaults = {"batch_first": False, "compile": False, "allow_rnn": False}
-
-    @property
-    def batch_first(self) -> bool:
-        return bool(self.options.get("batch_first", False))
-
-    def check(self) -> None:
-        super(NativeStack, self).check()
-        for site in self.own_sites():
-            axes = ("gates",) if site.at == self.at("input") else ()
-            require_shared(site, [axes], "torch.nn.Dropout")
-
-    def slots(self) -> List[Slot]:
-        found: List[Slot] = []
-        site = drawing(self.job, self.at("input"))
-        if site is not None:
-            found.append(self._slot(site, (0,), self.batch_first))
-        site = drawing(self.job, self.at("between_layers"))
-        if site is not None:
-            found.extend(self._slot(site, (layer,), False) for layer in range(self.layers - 1))
-        site = drawing(self.job, self.at("output"))
-        if site is not None:
-            found.append(self._slot(site, (), self.batch_first))
-        return found
-
-    def _slot(self, site: SiteSpec, place: Tuple[Any, ...], batch_first: bool) -> Slot:
-        """The draw of a (B, T, F) part of a site, in the layout that torch has there."""
-        batch, time, features = site.shape[-3:]
-        if batch_first:
-            return Slot(site.at, BERNOULLI, (batch, time, features), tuple(site.shape), place)
-        return Slot(site.at, BERNOULLI, (time, batch, features), tuple(site.shape), place, (1, 0, 2))
-
-    def build(self, weights: Dict[str, Any]) -> Any:
-        torch = torch_module()
-        between = rate_of(self.job, self.at("between_layers"))
-        lstm = torch.nn.LSTM(
-            self.features,
-            self.units,
-            num_layers=self.layers,
-            dropout=between,
-            batch_first=self.batch_first,
-            dtype=next(iter(weights.values())).dtype,
-        )
-        for layer in range(self.layers):
-            load(lstm, (layer, "_l%d" % layer), self, weights)
-        return self._with_dropout(lstm)
-
-    def share(self, built: Any, other: Stack) -> Any:
-        assert isinstance(other, NativeStack)
-        # A shallow copy holds the same parameters; only the rate between its layers is its own.
-        lstm = copy.copy(built[1])
-        lstm.dropout = rate_of(self.job, other.at("between_layers"))
-        return other._with_dropout(lstm)
-
-    def _with_dropout(self, lstm: Any) -> Any:
-        """The LSTM between a Dropout for its input and one for its output."""
-        torch = torch_module()
-        before = torch.nn.Dropout(rate_of(self.job, self.at("input")))
-        after = torch.nn.Dropout(rate_of(self.job, self.at("output")))
-        return torch.nn.ModuleList([before, lstm, after]).train(self.job.train)
-
-    def leaves(self, built: Any) -> Dict[str, Leaf]:
-        found: Dict[str, Leaf] = {}
-        for layer in range(self.layers):
-            found.update(layer_leaves(built[1], (layer, "_l%d" % layer), self))
-        return found
-
-    def run(self, built: Any, x: Any, state: State) -> Tuple[Any, Any, Any]:
-        before, lstm, after = built
-        native = x if self.batch_first else x.transpose(0, 1).contiguous()
-        y, (h, c) = self._call(lstm, before(native), (state[0].contiguous(), state[1].contiguous()))
-        y = after(y)
-        return (y if self.batch_first else y.transpose(0, 1)), h, c
-
-    def _call(self, lstm: Any, x: Any, state: State) -> Any:
-        """Call nn.LSTM, compiled if the options say so."""
-        if not backend_of(self.options):
-            return lstm(x, state)
-        whole = bool(self.options["allow_rnn"])
-        with allow_rnn(whole):
-            return maybe_compiled(lstm, self.options, whole)(x, state)
+def suffixes(layer: int, directions: int) -> Sequence[str]:
+    """How torch.nn.LSTM's names for a layer end, for each direction."""
+    return ["_l%d" % layer, "_l%d_reverse" % layer][:directions]

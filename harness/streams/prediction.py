@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,8 +70,12 @@ def decide(
 
 def labelled(rule: Rule, query: Query, decision: Decision) -> Mask:
     """Draw a decision's mask and say where it comes from."""
+    try:
+        keep = decision.mask()
+    except MemoryError:
+        raise UserError(f"a mask of shape {query.shape} does not fit in memory") from None
     return Mask(
-        keep=decision.mask(),
+        keep=keep,
         like=query.like,
         version=".".join(str(part) for part in query.version),
         stream=decision.stream or rule.stream,
@@ -84,6 +90,8 @@ def _problems(shape: Sequence[int], rate: float, call: int, seed: int) -> list[P
     found = []
     if any(int(size) != size or size < 0 for size in shape):
         found.append(Problem(f"shape {tuple(shape)} has a size that is not a whole number from 0 on"))
+    elif math.prod(int(size) for size in shape) > sys.maxsize:
+        found.append(Problem(f"shape {tuple(shape)} has more elements than can be counted"))
     if not 0.0 <= rate <= 1.0:
         found.append(Problem(f"rate {rate} is not a probability: it is the share dropped, from 0 to 1"))
     if call < 0:

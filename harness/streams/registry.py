@@ -10,11 +10,12 @@ import importlib
 import inspect
 import pkgutil
 import re
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.errors import UserError, did_you_mean
+from harness.errors import Problem, UserError, did_you_mean
 from harness.streams.decision import Decision
 
 Version = tuple[int, ...]
@@ -81,7 +82,25 @@ class Rule:
             raise UserError(
                 f"{query.like}: unknown option {unknown[0]!r}{did_you_mean(unknown[0], self.options)}; options: {known}"
             )
+        self._check(query, options)
         return self.function(query, **options)
+
+    def _check(self, query: Query, options: dict[str, Any]) -> None:
+        """Raise UserError for options whose values are of another type than the rule says."""
+        if not options:
+            return
+        import pydantic
+
+        hints = typing.get_type_hints(self.function)
+        problems = []
+        for name, value in options.items():
+            try:
+                pydantic.TypeAdapter(hints[name]).validate_python(value, strict=True)
+            except pydantic.ValidationError as error:
+                said = error.errors()[0]["msg"]
+                problems.append(Problem(f"{query.like}: option {name}={value!r}: {said[:1].lower()}{said[1:]}"))
+        if problems:
+            raise UserError(problems)
 
 
 _rules: dict[str, list[Rule]] = {}
@@ -197,7 +216,7 @@ def lookup(like: str, version: str | None, backend: str | None) -> tuple[Rule, V
     name = canonical(like)
     rules = known().get(name)
     if not rules:
-        raise UserError(f"no rule for {like!r}{did_you_mean(name, known())}; known: {', '.join(sorted(known()))}")
+        raise UserError(f"no rule for {like!r}{did_you_mean(name, known())}; `harness mask --rules` lists them")
     backends = sorted({each for entry in rules for each in entry.backends})
     chosen = backend or ""
     if chosen in _FRAMEWORKS.get(name.split(".")[0], ()) and chosen not in backends:
@@ -217,10 +236,11 @@ def lookup(like: str, version: str | None, backend: str | None) -> tuple[Rule, V
     for entry in rules:
         if entry.accepts(numbers):
             return entry, numbers, chosen
-    spans = "; ".join(_span(entry) for entry in rules)
+    spans = "; ".join(span(entry) for entry in rules)
     raise UserError(f"no rule for {name} in version {version}; there are rules for {spans}")
 
 
-def _span(entry: Rule) -> str:
+def span(entry: Rule) -> str:
+    """Return in words which versions a rule covers."""
     low = f"{'.'.join(map(str, entry.since))} on" if entry.since != (0,) else "any version"
     return low if entry.before == _LATEST else f"{low}, before {'.'.join(map(str, entry.before))}"

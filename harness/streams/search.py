@@ -108,7 +108,8 @@ def find(
         raise UserError(f"rate {rate} draws nothing: it must lie between 0 and 1")
     for dtype in dtypes:
         scalar(dtype)
-    seeds, calls = list(seeds), list(calls)
+    seeds = seeds if isinstance(seeds, Sequence) else list(seeds)
+    calls = calls if isinstance(calls, Sequence) else list(calls)
     candidates = list(_candidates(keep, rate, like, version, backend, dtypes, options))
     # Compiled kernels have little overhead a call, which is what counts here.
     accelerate.prepare(len(seeds) * len(calls) * len(candidates) * _PREFIX)
@@ -269,7 +270,7 @@ def _roundest(candidate: _Candidate, query: Query, span: tuple[int, int]) -> flo
     """Return the rate with the fewest digits whose threshold lies in a span."""
 
     def threshold(rate: float) -> int:
-        return candidate.rule.decide(replace(query, rate=rate), candidate.options).threshold
+        return int(candidate.rule.decide(replace(query, rate=rate), candidate.options).threshold)
 
     rising = threshold(0.75) > threshold(0.25)
     for digits in range(1, 8):
@@ -277,7 +278,7 @@ def _roundest(candidate: _Candidate, query: Query, span: tuple[int, int]) -> flo
         low, high = 1, 10**digits - 1
         while low <= high:
             middle = (low + high) // 2
-            rate = middle / float(10**digits)
+            rate: float = middle / 10**digits
             at = threshold(rate)
             if span[0] <= at <= span[1]:
                 return rate

@@ -67,10 +67,10 @@ def follow(key: Key, path: Sequence[Sequence[Any]]) -> Key:
     """Return the key that a path leads to: ("split", num, index) and ("fold_in", data), one after the other."""
     for step in path:
         match list(step):
-            case ["split", num, index] if 0 <= int(index) < int(num):
-                key = key.split(int(num))[int(index)]
-            case ["fold_in", data]:
-                key = key.fold_in(int(data))
+            case ["split", int(num), int(index)] if 0 <= index < num:
+                key = key.split(num)[index]
+            case ["fold_in", int(data)]:
+                key = key.fold_in(data)
             case other:
                 raise UserError(f"path step {other} is neither ('split', num, index) nor ('fold_in', data)")
     return key

@@ -133,6 +133,8 @@ def dropout_wrapper(
         raise UserError(f"DropoutWrapper {'.'.join(map(str, query.version))} {said}")
     pair = op_seeds(global_seed, slot_seed(query.seed if wrapper_seed is None else wrapper_seed, _SLOTS[slot]))
     shape = query.shape
+    if not shape:
+        raise UserError("DropoutWrapper drops tensors of shape (B, depth); the shape is ()")
     if variational:
         runs = 0 if loop == "eager" else query.call
         return _kept(query, pair, runs * shape[-1], (1, shape[-1]), lambda keep: np.broadcast_to(keep[0], shape))

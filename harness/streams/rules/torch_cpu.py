@@ -71,6 +71,8 @@ def _decision(
 
 def memory_order(shape: tuple[int, ...], strides: Sequence[int]) -> Arrange:
     """Return what lays decisions made in order of addresses out over a dense tensor with the given strides."""
+    if len(strides) != len(shape):
+        raise UserError(f"strides {tuple(strides)} are not those of a tensor of shape {shape}")
     order = sorted(range(len(shape)), key=lambda axis: (-strides[axis], axis))
     back = np.argsort(order)
 

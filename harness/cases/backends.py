@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path as FilePath
 from typing import Any
 
 from harness.adapters.base import Implementation, implementations
 from harness.cases.arrays import ArrayReader, resolve_file
+from harness.cases.matrix import identity, value_text
 from harness.cases.problems import Complaints, Path, show, validate
 from harness.cases.schema import BackendEntry, ExpectEntry, RecordedEntry, TargetEntry
 from harness.errors import Place, did_you_mean
@@ -250,11 +251,11 @@ def expectations(
     raw: Sequence[Any],
     refs: Sequence[BackendRef] | None,
     layer: str | None,
-    matrix: Collection[str],
+    matrix: Mapping[str, Sequence[Any]],
     place: Callable[[Path], Place],
     complaints: Complaints,
 ) -> tuple[Expectation, ...]:
-    """Resolve the `expect` list. `refs` is None where the backends themselves are wrong. `matrix` has the matrix's keys."""
+    """Resolve the `expect` list. `refs` is None where the backends themselves are wrong. `matrix` has the matrix's values."""
     found: list[Expectation] = []
     labels = None if refs is None else [label for ref in refs for label in _labels(ref, layer)]
     for index, item in enumerate(raw):
@@ -268,9 +269,11 @@ def expectations(
             complaints.add((*where, "backend"), f"{pattern!r} is no backend of this case{near}")
         if entry is None:
             continue
-        for key in entry.variant:
+        for key, value in entry.variant.items():
+            inner: Path = (*where, "variant", key)
             if key not in matrix:
-                near = did_you_mean(key, matrix)
-                complaints.add((*where, "variant", key), f"is no key of the matrix{near}", key=True)
+                complaints.add(inner, f"is no key of the matrix{did_you_mean(key, matrix)}", key=True)
+            elif identity(value) not in map(identity, matrix[key]):
+                complaints.add(inner, f"the matrix has no {key}={value_text(value)}")
         found.append(Expectation(pattern, entry.check, entry.reason, entry.until, entry.variant, place(where)))
     return tuple(found)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from harness.cases.backends import BackendList, expectations
 from harness.cases.document import Document
-from harness.cases.matrix import Combination, Template, combinations, matrix_keys, value_text
-from harness.cases.model import ModelReader
+from harness.cases.matrix import Combination, Template, combinations, matrix_values, value_text
+from harness.cases.model import Model, ModelReader
 from harness.cases.problems import Complaints, Path, dotted, show, validate
 from harness.cases.schema import CaseFile
 from harness.errors import Place, Problem, did_you_mean
@@ -38,10 +38,10 @@ class Builder:
             return
         complaints = Complaints()
         rows = [Combination()]
-        self.keys: Collection[str] = ()
+        self.keys: dict[str, list[Any]] = {}
         if "matrix" in tree:
             rows = combinations(tree["matrix"], complaints) or rows
-            self.keys = matrix_keys(tree["matrix"])
+            self.keys = matrix_values(tree["matrix"])
         unclear = bool(complaints) and not self.keys  # then placeholders cannot be judged
         self.template = Template(tree, self.keys, self.document.text, Complaints() if unclear else complaints)
         if complaints:
@@ -91,6 +91,8 @@ class Builder:
                 complaints,
                 lambda notes: ModelReader(kind, self.folder, place, notes).read(tree, found, refs),
             )
+        if model is not None and "tolerance" in found:
+            _check_tolerance(found["tolerance"], model, complaints)
         if complaints:
             if partial:
                 complaints.found = [item for item in complaints.found if not self.template.unfilled(item[0])]
@@ -171,3 +173,13 @@ def _check_seeds(seeds: Sequence[int], complaints: Complaints) -> None:
     for index, seed in enumerate(seeds):
         if seed in seeds[:index]:
             complaints.add(("seeds", index), f"the seed {seed} stands twice")
+
+
+def _check_tolerance(tolerance: Mapping[str, Any], model: Model, complaints: Complaints) -> None:
+    """A limit for a row that no check makes would do nothing, silently."""
+    rows = ["value", *(f"value.{name}" for name in model.outputs), "gradient"]
+    rows += [f"gradient.{name}" for name in (*model.inputs, *model.weights)]
+    for key in tolerance:
+        if key not in rows:
+            message = f"is no row that has a limit{did_you_mean(key, rows)}; there are: {', '.join(rows)}"
+            complaints.add(("tolerance", key), message, key=True)

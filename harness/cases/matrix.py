@@ -92,15 +92,22 @@ def combinations(raw: Any, complaints: Complaints) -> list[Combination]:
     return _expand(lists, extra, complaints)
 
 
-def matrix_keys(raw: Any) -> tuple[str, ...]:
-    """The keys of a case's `matrix`, also of one that has problems."""
+def matrix_values(raw: Any) -> dict[str, list[Any]]:
+    """Every key of a case's `matrix` with all of its values, also of a matrix that has problems."""
     if not isinstance(raw, Mapping):
-        return ()
-    keys = tuple(key for key in raw if key not in _RESERVED)
+        return {}
+    found = {
+        key: list(values) if isinstance(values, list) else [] for key, values in raw.items() if key not in _RESERVED
+    }
     include = raw.get("include")
-    if not keys and isinstance(include, list) and include and isinstance(include[0], Mapping):
-        keys = tuple(include[0])
-    return keys
+    entries = [entry for entry in include if isinstance(entry, Mapping)] if isinstance(include, list) else []
+    if not found and entries:
+        found = {key: [] for key in entries[0]}
+    for entry in entries:
+        for key, value in entry.items():
+            if key in found:
+                found[key].append(value)
+    return found
 
 
 def _check_list(key: str, values: Any, complaints: Complaints) -> None:

@@ -30,6 +30,7 @@ class Model:
     sites: tuple[Site, ...]
     inputs: Mapping[str, ArraySpec]
     weights: Mapping[str, ArraySpec]
+    outputs: Mapping[str, tuple[int, ...]]
 
 
 class ModelReader:
@@ -59,13 +60,12 @@ class ModelReader:
         sites = None if dropout is None else self._ask(lambda: self.kind.sites(config, dropout, shapes))
         wanted = self._ask(lambda: self.kind.weight_shapes(config, shapes))
         weights = None if wanted is None else self._weights(found.get("weights"), wanted)
-        if any(ref.recorded for ref in refs):
-            outputs = self._ask(lambda: self.kind.output_shapes(config, shapes))
-            if outputs is not None:
-                check_recorded(refs, found["backends"], outputs, self.complaints)
-        if len(self.complaints) > before or sites is None or weights is None:
+        outputs = self._ask(lambda: self.kind.output_shapes(config, shapes))
+        if outputs is not None and any(ref.recorded for ref in refs):
+            check_recorded(refs, found["backends"], outputs, self.complaints)
+        if len(self.complaints) > before or sites is None or weights is None or outputs is None:
             return None
-        return Model(config, sites, inputs, weights)
+        return Model(config, sites, inputs, weights, outputs)
 
     def _fits(self, config: Any, shapes: Shapes) -> bool:
         """Whether the kind takes inputs of these shapes; where not, every other answer would say the same again."""

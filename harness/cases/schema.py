@@ -210,7 +210,8 @@ class CaseFile(Part):
     matrix: dict[str, Any] | None = Field(default=None, description="Values to run the case with, by name.")
     expect: list[Any] = Field(default_factory=list, description="Known differences.")
     tolerance: dict[str, Annotated[float, Field(ge=0.0)]] = Field(
-        default_factory=dict, description="Limits that replace the derived ones, by check name or pattern."
+        default_factory=dict,
+        description="Limits that replace the derived ones: of one row (value.y), or of all values or gradients.",
     )
     checks: list[Text] = Field(default_factory=list, description="Names or patterns of the checks to make; empty: all.")
     timeout: Annotated[float, Field(gt=0.0, le=86_400.0)] = Field(default=120.0, description="Seconds for one backend.")

@@ -93,6 +93,19 @@ STRUCTURE = {
             "case.yaml:7:34: tolerance.gradient: must be a finite number, not nan",
         ],
     ),
+    "limits of nothing": (
+        CASE + "tolerance: {valu.y: 1, value.y: 1, gradient: 1}\n",
+        [
+            (
+                "case.yaml:6:13: tolerance.valu.y: is no row that has a limit (did you mean 'value.y'?); "
+                "there are: value, value.y, gradient, gradient.x, gradient.kernel, gradient.bias"
+            )
+        ],
+    ),
+    "a known difference of no variant": (
+        CASE + "matrix: {dtype: [float32]}\nexpect: [{reason: x, variant: {dtype: float16}}]\n",
+        ["case.yaml:7:39: expect.0.variant.dtype: the matrix has no dtype=float16"],
+    ),
     "known differences": (
         CASE + 'expect: [{backend: tocrh, reason: ""}, {reason: x, until: soon}, {reason: x, variant: {rate: 1}}, 3]\n',
         [

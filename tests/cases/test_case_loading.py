@@ -34,13 +34,13 @@ def test_everything_of_a_case(good: Good) -> None:
             "\n  - {jax: jaxtoys.Toy}\n  - {name: mine, framework: torch, target: 'port.py:run', options: {any: 1}}",
         )
         + "dropout: [{at: input, rate: 0.5, shared: [time]}]\nseeds: [3, 1]\nmode: eval\ndraws: replay\ngradients: false\n"
-        + "timeout: 5\ntags: [a, b]\nchecks: ['mask.*']\ntolerance: {'value.*': 1e-3}\nenvironment: tf1.8\n"
+        + "timeout: 5\ntags: [a, b]\nchecks: ['mask.*']\ntolerance: {value.y: 1e-3}\nenvironment: tf1.8\n"
         + "expect: [{backend: eager, check: 'mask.*', reason: because, until: 2027-06-30}]\n"
     )
     assert (variant.id, variant.path, variant.about, variant.layer) == ("case.yaml", "case.yaml", "A case.", "toy")
     assert (variant.seeds, variant.mode, variant.draws, variant.gradients) == ((3, 1), "eval", "replay", False)
     assert (variant.timeout, variant.tags, variant.checks) == (5.0, ("a", "b"), ("mask.*",))
-    assert (variant.tolerance, variant.dtype) == ({"value.*": 1e-3}, "float32")
+    assert (variant.tolerance, variant.dtype) == ({"value.y": 1e-3}, "float32")
     assert variant.sites[0].shared == ("time",)
     numpy, torch, eager, jax, mine = variant.backends
     assert (numpy.label, numpy.whole, numpy.environment) == ("numpy @tf1.8", True, "tf1.8")

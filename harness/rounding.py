@@ -3,9 +3,10 @@
 A reference takes ``rounding: Rounding | None``. With None it computes plainly. With a `Rounding` it passes every value
 that a low precision program would have rounded through one of two methods:
 
-* ``perturb(value, magnitude)`` after a sum of products (a matrix product, a reduction): the error of a sum in any order
-  is at most about u times the sum of the absolute terms (Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd
-  ed., SIAM 2002, section 3.1, equation 3.5), so ``magnitude`` is that sum, for example ``abs(x) @ abs(w) + abs(b)``;
+* ``perturb(value, magnitude)`` after a sum of products (a matrix product, a reduction), where ``magnitude`` is the sum
+  of the absolute terms, for example ``abs(x) @ abs(w) + abs(b)``. In any order the error of a sum of n terms is at most
+  about n u times that (Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., SIAM 2002, section 3.1,
+  equation 3.5); errors of either sign and blocked sums leave about u times it (docs/tolerance.md);
 * ``pointwise(value)`` after an elementwise operation: ``fl(v) = v (1 + d)``, ``|d| <= u`` (the standard model, section
   2.2).
 
@@ -73,8 +74,8 @@ class Rounding:
     def of(cls, dtype: Any, seed: int) -> Rounding:
         """The noise of `dtype` from a NumPy seed. Raises ValueError for an unknown dtype.
 
-        float64 gets 2 u: the reference computes in float64 itself, which would round smaller noise away, and its own rounding
-        errors are as large as those of what it judges.
+        float64 gets 2 u: the reference computes in float64 itself, which would round smaller noise away, and its own
+        rounding errors are as large as those of what it judges.
         """
         name = _name(dtype)
         u = UNIT_ROUNDOFF[name] * (2.0 if name == "float64" else 1.0)

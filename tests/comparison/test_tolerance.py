@@ -149,7 +149,7 @@ def test_right_programs_pass(dtype: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", list(FLOATS))
 def test_no_false_alarm_in_ten_thousand_comparisons(dtype: str) -> None:
-    """Random shapes, weights, variants; each output of each variant is a comparison. Zero alarms, with room to spare."""
+    """Random shapes, weights, variants; each output of each variant is a comparison. No alarm, with room to spare."""
     compared, worst = 0, 0.0
     seed = 1000
     while compared < 10_000:

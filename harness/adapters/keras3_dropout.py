@@ -7,6 +7,7 @@ AlphaDropout from a float32 uniform whatever the layer's dtype.
 Import policy: Keras is imported inside functions only.
 """
 
+import re
 from typing import Any, Dict, List
 
 from harness.adapters.base import Job, Outcome, SiteSpec, Unsupported
@@ -37,9 +38,8 @@ class Noise(KerasAdapter):
         try:
             return super(Noise, self).call(job)
         except tf.errors.OperatorNotAllowedInGraphError as error:
-            raise Unsupported(
-                "Keras 3 branches on `training` in Python: %s" % str(error).strip().splitlines()[-1].strip()
-            )
+            words = re.search(r"Using a symbolic [^.]*\.[^.]*", str(error))
+            raise Unsupported("Keras 3 branches on `training` in Python: %s" % (words.group() if words else error))
 
     def site_of(self, job: Job) -> SiteSpec:
         """The one site."""
@@ -49,7 +49,7 @@ class Noise(KerasAdapter):
 
     def draws(self, job: Job) -> bool:
         """Whether a call of this job draws."""
-        return job.train and 0.0 < self.site_of(job).rate
+        return job.train and self.site_of(job).rate > 0.0
 
     def slots(self, job: Job) -> List[Slot]:
         if not self.draws(job):

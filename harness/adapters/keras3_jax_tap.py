@@ -32,8 +32,8 @@ class Trace(object):
 
     def __init__(self, replay: Optional[Sequence[Tuple[str, Any]]]) -> None:
         self._replay = None if replay is None else list(replay)
-        self.seen = []  # type: List[Seen]
-        self.values = []  # type: List[Any]
+        self.seen: List[Seen] = []
+        self.values: List[Any] = []
 
     def __enter__(self) -> "Trace":
         _TRACES.append(self)
@@ -61,7 +61,7 @@ class Trace(object):
         return used
 
 
-_TRACES = []  # type: List[Trace]
+_TRACES: List[Trace] = []
 
 
 def _as_drawn(kind: str, taped: Any, native: Any) -> Any:
@@ -81,7 +81,7 @@ class KerasJaxTap(Tap):
     def __enter__(self) -> "KerasJaxTap":
         import importlib
 
-        self._module = importlib.import_module("keras.src.backend.jax.random")
+        self._module: Any = importlib.import_module("keras.src.backend.jax.random")
         self._jax = self._module.jax
         self._module.jax = _Standin(self._jax, _RandomStandin(self._jax.random))
         return self

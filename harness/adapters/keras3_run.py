@@ -25,11 +25,11 @@ class KerasAdapter(Adapter):
     Options: `tf_function` (TensorFlow) traces the call; `jit` (JAX, the default) compiles it.
     """
 
-    options = {"tf_function": False, "jit": True}  # type: Dict[str, Any]
+    options: Dict[str, Any] = {"tf_function": False, "jit": True}
 
     def __init__(self) -> None:
-        self._tap = None  # type: Optional[Tap]
-        self._compiled = {}  # type: Dict[str, _Compiled]
+        self._tap: Optional[Tap] = None
+        self._compiled: Dict[str, _Compiled] = {}
 
     def check(self, job: Job) -> None:
         super(KerasAdapter, self).check(job)
@@ -130,16 +130,16 @@ def run_torch(network: Network, job: Job) -> Outcome:
     import torch
 
     from harness.adapters.torch_arrays import from_numpy
-    from harness.adapters.torch_base import owned, same, vector_jacobian
+    from harness.adapters.torch_base import Leaf, owned, same, vector_jacobian
 
     wanted = bool(job.cotangents)
     inputs = {name: from_numpy(array).requires_grad_(wanted) for name, array in job.inputs.items()}
     torch.manual_seed(job.seed)
     with torch.set_grad_enabled(wanted):
         outputs = network.forward(inputs)
-    gradients = {}  # type: Dict[str, np.ndarray]
+    gradients: Dict[str, np.ndarray] = {}
     if wanted:
-        leaves = {name: (tensor, same) for name, tensor in inputs.items()}
+        leaves: Dict[str, Leaf] = {name: (tensor, same) for name, tensor in inputs.items()}
         leaves.update({name: (variable.value, same) for name, variable in network.variables.items()})
         gradients = vector_jacobian(outputs, job.cotangents, leaves)
     return Outcome({name: owned(tensor) for name, tensor in outputs.items()}, gradients)
@@ -161,9 +161,10 @@ def _precision(dtype: str) -> Iterator[None]:
 def _signature(job: Job) -> str:
     """What a compiled function depends on: everything but the seed and the arrays' values."""
     parts = [job.config, sorted(job.options.items()), job.sites, job.mode, job.dtype, job.tape is not None]
-    for arrays in (job.inputs, job.weights, job.cotangents):
-        parts.append([(name, array.shape) for name, array in arrays.items()])
-    return repr(parts)
+    shapes = [
+        [(name, array.shape) for name, array in arrays.items()] for arrays in (job.inputs, job.weights, job.cotangents)
+    ]
+    return repr((parts, shapes))
 
 
 class _Compiled(object):
@@ -173,8 +174,8 @@ class _Compiled(object):
         import jax
 
         self._network = network
-        self._seen = []  # type: List[Seen]
-        self._kinds = []  # type: List[str]
+        self._seen: List[Seen] = []
+        self._kinds: List[str] = []
         self._seeds = [variable for layer in network.layers for variable in layer.non_trainable_variables]
         function = jax.jit(self._function) if jit else self._function
         self._run = function
@@ -185,7 +186,7 @@ class _Compiled(object):
         seeds = [np.asarray(_reseeded(variable, job.seed)) for variable in self._seeds]
         inputs = {name: _native("jax", array) for name, array in job.inputs.items()}
         cotangents = {name: _native("jax", array) for name, array in job.cotangents.items()}
-        replay = None  # type: Optional[List[np.ndarray]]
+        replay: Optional[List[np.ndarray]] = None
         if tap.replay is not None:
             self._kinds = [draw.kind for draw in tap.replay]
             replay = [np.asarray(draw.values) for draw in tap.replay]

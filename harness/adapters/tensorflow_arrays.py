@@ -55,8 +55,8 @@ def to_numpy(named: Dict[str, Any]) -> Dict[str, np.ndarray]:
 def differentiate(forward: Any, inputs: Dict[str, Any], variables: Dict[str, Any], cotangents: Dict[str, Any]) -> Any:
     """Run `forward(inputs)`, a dict of outputs by name, and pull the cotangents back through it.
 
-    Returns (outputs, gradients) by name; gradients with respect to every floating input and variable, zeros where unconnected, and
-    none at all without cotangents. Works eagerly and inside a `tf.function`.
+    Returns (outputs, gradients) by name; gradients with respect to every floating input and variable, zeros where
+    unconnected, and none at all without cotangents. Works eagerly and inside a `tf.function`.
     """
     import tensorflow as tf
 

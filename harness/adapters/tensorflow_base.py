@@ -28,18 +28,18 @@ class Network(NamedTuple):
     variables: Dict[str, Any]
     layers: Sequence[Any]
     forward: Callable[[Tensors], Tensors]
-    extra: Tensors = {}  # noqa: B006 - NamedTuple defaults are never mutated here
+    extra: Tensors = {}
 
 
 class TensorFlowAdapter(Adapter):
     """One TensorFlow API. Subclasses write `slots` and `network`. Option `tf_function` traces the call."""
 
-    options = {"tf_function": False}  # type: Dict[str, Any]
+    options: Dict[str, Any] = {"tf_function": False}
     #: further modules to import with TensorFlow.
-    modules = ()  # type: Sequence[str]
+    modules: Sequence[str] = ()
 
     def __init__(self) -> None:
-        self._tap = None  # type: Optional[TensorFlowTap]
+        self._tap: Optional[TensorFlowTap] = None
 
     def check(self, job: Job) -> None:
         super(TensorFlowAdapter, self).check(job)

@@ -23,7 +23,7 @@ class Noise(TensorFlowAdapter):
 
     sites = (SITE,)
     #: slot name and kind of every draw, in order.
-    kinds = ((SITE, BERNOULLI),)  # type: Tuple[Tuple[str, str], ...]
+    kinds: Tuple[Tuple[str, str], ...] = ((SITE, BERNOULLI),)
 
     def site_of(self, job: Job) -> SiteSpec:
         """The one site."""

@@ -57,8 +57,7 @@ DERIVING = (
 
 _RANDOM = re.compile(r"random|stateless|stateful|multinomial|truncated_normal|non_deterministic|rng_")
 _CLOCK = itertools.count()
-_ACTIVE = []  # type: List[TensorFlowTap]
-_MISSING = object()
+_ACTIVE: List["TensorFlowTap"] = []
 
 
 def extreme(keep: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -78,12 +77,12 @@ class TensorFlowTap(Tap):
         self.rule = rule
         self.program = Program()
         self._tape = None if replay is None else list(replay)
-        self._records = []  # type: List[Tuple[Key, Draw]]
-        self._taken = set()  # type: Set[int]
-        self._seen = set()  # type: Set[Key]
-        self._visits = {}  # type: Dict[int, int]
-        self._patched = []  # type: List[Tuple[Any, str, Any]]
-        self._error = None  # type: Optional[TapeMismatch]
+        self._records: List[Tuple[Key, Draw]] = []
+        self._taken: Set[int] = set()
+        self._seen: Set[Key] = set()
+        self._visits: Dict[int, int] = {}
+        self._patched: List[Tuple[Any, str, Any]] = []
+        self._error: Optional[TapeMismatch] = None
 
     def __enter__(self) -> "TensorFlowTap":
         _ACTIVE.append(self)
@@ -149,9 +148,9 @@ class Program(object):
     """
 
     def __init__(self) -> None:
-        self.trips = ()  # type: Sequence[int]
-        self._plain = []  # type: List[int]
-        self._loops = {}  # type: Dict[int, List[int]]
+        self.trips: Sequence[int] = ()
+        self._plain: List[int] = []
+        self._loops: Dict[int, List[int]] = {}
 
     def add(self, node: int, loop: Optional[int] = None) -> None:
         """Note a node; `loop` is the number of the loop around it."""
@@ -182,7 +181,7 @@ class Program(object):
 
 def _border() -> List[Tuple[Any, str, Callable[..., Any]]]:
     """Every random op's (module, name, function), in whichever modules this version of TensorFlow has."""
-    found = []
+    found: List[Tuple[Any, str, Callable[..., Any]]] = []
     for path in MODULES:
         try:
             module = importlib.import_module(path)
@@ -240,7 +239,7 @@ def _pass_through(tap: TensorFlowTap, kind: str, node: int, native: Any) -> Any:
         if not _ACTIVE:
             return values
         if loop is None:
-            key = (node,)  # type: Key
+            key: Key = (node,)
         else:
             key = (loop, _ACTIVE[-1].visit(node) if step is None else int(step), node)
         return _ACTIVE[-1].exchange(kind, key, np.asarray(values))

@@ -22,7 +22,7 @@ NEEDS = ["tensorflow", "tf_keras"]
 class Layer(Noise):
     """One layer. Option `training`: the flag as Python's bool, or as a `tensor` (inside a `tf.function` only)."""
 
-    options = dict(Noise.options, layer_seed=True, training="python")  # type: Dict[str, Any]
+    options: Dict[str, Any] = dict(Noise.options, layer_seed=True, training="python")
     modules = ("tf_keras",)
 
     def check(self, job: Job) -> None:

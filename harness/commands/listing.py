@@ -68,6 +68,5 @@ def described(variant: Variant) -> dict[str, object]:
     from harness.reporting.writer import describe
 
     result = describe(variant)
-    del result["masks"]
     result["backends"] = [ref.label for ref in variant.backends]
     return result

@@ -87,7 +87,9 @@ def _head(run: StoredRun) -> dict[str, Any]:
         "meta": meta,
         "machine": machine,
         "started": str(meta.get("started", "")).replace("T", " ").replace("+00:00", " UTC"),
-        "frameworks": meta.get("frameworks", []),
+        "frameworks": sorted(
+            meta.get("frameworks", []), key=lambda one: (one["environment"], one["package"] == "python", one["package"])
+        ),
         "libraries": machine.get("libraries", {}),
         "command": " ".join(meta.get("command", [])),
         "title": "Parity report",

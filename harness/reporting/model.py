@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Hashable
 from typing import Any
 
 from harness.records import BACKENDS, Row
@@ -17,25 +18,27 @@ from harness.reporting.store import StoredRun
 from harness.reporting.summary import label
 from harness.reporting.verdicts import MEANINGS, ORDER, SIGNS, severity, words
 
-#: A packed row, in order; texts by number, 0 being the empty one.
-FIELDS = ("check", "verdict", "seed", "measured", "limit", "unit", "where", "cause", "note", "place")
+#: What many rows have in common, and what a row has of its own; texts by number, 0 being the empty one.
+KIND = ("check", "verdict", "seed", "unit", "cause")
+#: `place` only where it is not that of its cell.
+FIELDS = ("kind", "measured", "limit", "where", "note", "place")
 
 
 class Numbers:
     """Numbers for things, in the order in which they were first seen."""
 
-    def __init__(self, *first: str) -> None:
-        self.known = {text: number for number, text in enumerate(first)}
+    def __init__(self, *first: Hashable) -> None:
+        self.known = {thing: number for number, thing in enumerate(first)}
 
-    def __call__(self, text: str) -> int:
-        return self.known.setdefault(text, len(self.known))
+    def __call__(self, thing: Hashable) -> int:
+        return self.known.setdefault(thing, len(self.known))
 
 
 def pack(run: StoredRun) -> dict[str, Any]:
     """The page's data. Reads the rows once and each mask once."""
-    texts, checks, implementations = Numbers(""), Numbers(), Numbers()
+    texts, checks, kinds, implementations = Numbers(""), Numbers(), Numbers(), Numbers()
     described: dict[str, dict[str, str]] = {}
-    cells: dict[str, dict[int, list[list[Any]]]] = {}
+    cells: dict[str, dict[int, tuple[int, list[list[Any]]]]] = {}
     seconds: dict[tuple[str, int], float] = {}
     for row in run.rows():
         name = visible(label(row))
@@ -51,15 +54,16 @@ def pack(run: StoredRun) -> dict[str, Any]:
                 "device": visible(row.device),
             },
         )
-        cells.setdefault(row.case, {}).setdefault(number, []).append(_row(row, texts, checks))
+        cell = cells.setdefault(row.case, {}).setdefault(number, (texts(visible(row.place)), []))
+        cell[1].append(_row(row, cell[0], texts, checks, kinds))
         seconds[row.case, number] = max(seconds.get((row.case, number), 0.0), row.seconds)
     paths = Numbers()
     cases = [
         _case(case, paths)
         | {
             "cells": [
-                [number, round(seconds[case["id"], number], 3), rows]
-                for number, rows in cells.get(case["id"], {}).items()
+                [number, round(seconds[case["id"], number], 3), place, rows]
+                for number, (place, rows) in cells.get(case["id"], {}).items()
             ]
         }
         for case in run.cases
@@ -71,6 +75,7 @@ def pack(run: StoredRun) -> dict[str, Any]:
         "implementations": [described[name] for name in implementations.known],
         "order": sorted(range(len(implementations.known)), key=lambda n: _column(list(described.values())[n])),
         "checks": list(checks.known),
+        "kinds": list(kinds.known),
         "texts": list(texts.known),
         "sources": [visible(run.sources.get(path, ""), lines=True) for path in paths.known],
         "cases": cases,
@@ -78,16 +83,19 @@ def pack(run: StoredRun) -> dict[str, Any]:
     }
 
 
-def _row(row: Row, texts: Numbers, checks: Numbers) -> list[Any]:
-    packed: list[Any] = [
-        checks(visible(row.check)),
-        severity(row.verdict),
-        texts(visible(row.seed)),
-        figure(row.measured),
-        figure(row.limit),
-        *(texts(visible(text)) for text in (row.unit, row.where, row.cause, row.note, row.place)),
-    ]
-    while packed[-1] in (0, None) and len(packed) > 2:
+def _row(row: Row, place: int, texts: Numbers, checks: Numbers, kinds: Numbers) -> list[Any]:
+    seed, unit, cause, where, note = (
+        texts(visible(text)) for text in (row.seed, row.unit, row.cause, row.where, row.note)
+    )
+    kind = kinds((checks(visible(row.check)), severity(row.verdict), seed, unit, cause))
+    packed: list[Any] = [kind, figure(row.measured), figure(row.limit, 3), where, note]
+    own = texts(visible(row.place))
+    if own != place:
+        return [*packed, own]
+    # A figure may be a true 0; a text's number 0 is the empty text.
+    while len(packed) > 3 and packed[-1] == 0:
+        packed.pop()
+    while len(packed) in (2, 3) and packed[-1] is None:
         packed.pop()
     return packed
 
@@ -116,6 +124,7 @@ def _case(case: dict[str, Any], paths: Numbers) -> dict[str, Any]:
         "expect": [
             [visible(e["backend"]), visible(e["check"]), visible(e["reason"]), e["until"] or ""] for e in case["expect"]
         ],
+        "details": [[visible(d["backend"]), visible(d["text"], lines=True)] for d in case["details"]],
         "source": paths(case["path"]),
     }
 
@@ -170,13 +179,13 @@ def _column(described: dict[str, str]) -> tuple[int, str, str]:
     )
 
 
-def figure(value: float | None) -> float | str | None:
-    """A figure as the page shows it: four significant digits; NaN and infinities as words."""
+def figure(value: float | None, digits: int = 4) -> float | str | None:
+    """A figure as the page shows it: so many significant digits; NaN and infinities as words."""
     if value is None:
         return None
     if not math.isfinite(value):
         return repr(float(value))
-    rounded = float(f"{value:.4g}")
+    rounded = float(f"{value:.{digits}g}")
     return int(rounded) if rounded.is_integer() and abs(rounded) < 1e6 else rounded
 
 

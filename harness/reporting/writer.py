@@ -29,6 +29,8 @@ from harness.reporting.verdicts import ORDER, exit_code, missing
 
 #: Masks of more elements are stored pooled: a picture cannot show more, and a report stays small.
 LARGEST = 1 << 14
+#: Of a traceback or a worker's last words, so many characters are kept, from the end.
+DETAIL = 8000
 
 
 class _Block(NamedTuple):
@@ -52,6 +54,7 @@ class Writer:
         self._order = {variant.id: index for index, variant in enumerate(self.variants)}
         self._blocks: list[_Block] = []
         self._masks: dict[int, list[dict[str, Any]]] = {}
+        self._details: dict[int, list[dict[str, str]]] = {}
         self._versions: set[tuple[str, str, str]] = set()
         self._started = datetime.datetime.now(datetime.UTC)
         self._clock = time.perf_counter()
@@ -79,8 +82,10 @@ class Writer:
         for row in event.rows:
             self._rows.write(dump_row(row).encode(errors="backslashreplace") + b"\n")
             self.tally[row.verdict, missing(row)] += 1
-            if row.version:
-                self._versions.add((row.backend, row.environment, row.version))
+        for package, version in event.versions.items():
+            self._versions.add((event.backend.environment, package, version))
+        if event.detail:
+            self._details.setdefault(case, []).append({"backend": label, "text": event.detail[-DETAIL:]})
         backend = _position(self.variants[case], event)
         self._blocks.append(_Block(case, backend, label, start, self._rows.tell() - start))
         for number, (name, mask) in enumerate(event.masks.items()):
@@ -128,7 +133,9 @@ class Writer:
         cases = []
         for index, variant in enumerate(self.variants):
             sources.setdefault(variant.path, variant.source)
-            cases.append(describe(variant, sorted(self._masks.get(index, ()), key=_mask_key)))
+            details = sorted(self._details.get(index, ()), key=lambda detail: detail["backend"])
+            described = describe(variant) | {"masks": sorted(self._masks.get(index, ()), key=_mask_key)}
+            cases.append(described | {"details": details})
         return {"cases": cases, "sources": sources}
 
     def _meta(self, interrupted: bool) -> dict[str, Any]:
@@ -141,7 +148,7 @@ class Writer:
             "seconds": round(time.perf_counter() - self._clock, 3),
             "machine": machine.describe(),
             "frameworks": [
-                dict(zip(("backend", "environment", "version"), v, strict=True)) for v in sorted(self._versions)
+                dict(zip(("environment", "package", "version"), v, strict=True)) for v in sorted(self._versions)
             ],
             "cases": len(self.variants),
             "comparisons": len(self._blocks),
@@ -156,8 +163,8 @@ class Writer:
         }
 
 
-def describe(variant: Variant, masks: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
-    """One case as cases.json holds it; the YAML text stands apart, once for each file."""
+def describe(variant: Variant) -> dict[str, Any]:
+    """One case as cases.json holds it, but for its masks; the YAML text stands apart, once for each file."""
     described = {
         "id": variant.id,
         "path": variant.path,
@@ -190,7 +197,6 @@ def describe(variant: Variant, masks: Sequence[Mapping[str, Any]] = ()) -> dict[
             }
             for e in variant.expect
         ],
-        "masks": list(masks),
     }
     result = to_json(described)
     assert isinstance(result, dict)

@@ -9,10 +9,10 @@ import click
 import pytest
 
 from harness.cli import make
-from harness.execution import interpreters
 from harness.commands.expression import compile_expression
 from harness.commands.group import COMMANDS
 from harness.errors import UserError
+from harness.execution import interpreters
 
 GROUP = make()
 NAMES = GROUP.list_commands(click.Context(GROUP))

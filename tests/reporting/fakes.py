@@ -80,8 +80,9 @@ def mask(seed=0, shape=(2, 5, 3)):
     return np.random.default_rng(seed).random(shape) >= 0.5
 
 
-def compared(case, label, *rows, masks=None):
-    return Compared(case, ref(label), tuple(rows), masks or {})
+def compared(case, label, *rows, masks=None, detail=""):
+    one = ref(label)
+    return Compared(case, one, tuple(rows), masks or {}, {one.backend: VERSIONS[one.backend]}, detail)
 
 
 def small_run():
@@ -147,6 +148,7 @@ def small_run():
             one,
             LSTM[3],
             row(one, LSTM[3], "run", Verdict.CRASH, measured=None, limit=None, unit="", cause="exit code -11"),
+            detail="Fatal Python error: Segmentation fault",
         ),
         compared(
             two,

@@ -53,7 +53,7 @@ def test_everything_comes_back(stored):
     assert set(run.counts) == set(Verdict)
     assert run.exit_code is Exit.DIFFERENCE
     assert run.sources["cases/lstm/variational.yaml"] == fakes.SOURCE
-    assert {"backend": "torch", "environment": "", "version": "2.13.0"} in run.meta["frameworks"]
+    assert {"environment": "", "package": "torch", "version": "2.13.0"} in run.meta["frameworks"]
 
 
 def test_order_is_that_of_the_cases_whoever_finishes_first(stored, tmp_path):

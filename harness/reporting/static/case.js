@@ -47,7 +47,7 @@ const differenceOf = (name, row) => {
 
 const panelOf = (name, check, rows) => el("div", { class: "panel", id: "panel", tabindex: "-1", role: "region", "aria-label": `${check} of ${name}` },
   el("h3", { class: "isolate" }, `${check} · ${name}`),
-  el("div", { class: "scroll" }, el("table", { class: "plain" },
+  el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rows of this check" }, el("table", { class: "plain" },
     el("thead", {}, el("tr", {}, ["Verdict", "Seed", "Measured", "Limit", "Unit", "Worst at", "Cause and notes"].map((text) => el("th", { scope: "col" }, text)))),
     el("tbody", {}, rows.map((row) => el("tr", {}, el("td", {}, badge(row.verdict)), el("td", {}, row.seed), el("td", {}, number(row.measured)), el("td", {}, number(row.limit)), el("td", {}, row.unit), el("td", { class: "isolate" }, row.where), el("td", { class: "isolate" }, [row.cause, row.note, row.place].filter(Boolean).join("; "))))))));
 
@@ -78,7 +78,7 @@ const checksOf = (one, view) => {
     el("div", { class: "scroll" }, el("table", { class: "checks" },
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Check"), columns.map((implementation) => {
         const { backend, short, version, environment } = D.implementations[implementation];
-        return el("th", { scope: "col" }, el("small", {}, backend, environment ? ` @${environment}` : "", version ? ` ${version}` : ""), short === backend ? "" : dotted(short));
+        return el("th", { scope: "col", title: version }, el("small", {}, backend, environment ? ` @${environment}` : ""), short === backend ? "" : dotted(short));
       }))),
       el("tbody", {}, [...table.keys()].map((check) => el("tr", {}, el("th", { scope: "row", class: "mono" }, check), columns.map((implementation) => cell(check, implementation))))))),
     rows ? panelOf(D.implementations[chosen].name, view.check, rows) : null);
@@ -98,6 +98,10 @@ const sourceOf = (one) => {
   return el("section", { "aria-labelledby": "source" }, el("h2", { id: "source" }, "Source", el("small", { class: "isolate" }, one.path)),
     el("div", { class: "scroll" }, el("pre", { class: "source", tabindex: "0", "aria-label": `Source of ${one.path}` }, el("code", {}, text.replace(/\n+$/, "").split("\n").map(line)))));
 };
+
+// What a worker said last, or the traceback, of a comparison that gave nothing.
+const detailsOf = (one) => one.details.length ? el("section", { "aria-label": "Tracebacks" }, el("h2", {}, "Tracebacks"),
+  one.details.map(([name, text]) => el("details", { class: "trace" }, el("summary", { class: "isolate" }, name), el("div", { class: "scroll" }, el("pre", { class: "isolate", tabindex: "0", "aria-label": `Traceback of ${name}` }, text))))) : null;
 
 const listOf = (title, rows) => {
   if (!rows.length) return null;
@@ -128,6 +132,7 @@ const casePage = (one, view) => {
       ? el("div", { class: "columns" }, el("div", {}, listOf(plural(differing.length, "difference"), differing), listOf("Known differences", known)), el("div", {}, again, sourceOf(one)))
       : again,
     checksOf(one, view),
+    detailsOf(one),
     masksOf(one),
     differing.length + known.length ? null : sourceOf(one),
   ].filter(Boolean);

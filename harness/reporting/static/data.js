@@ -8,26 +8,30 @@ const SHORT = {
 const QUIET = new Set(["pass", "known", "unsupported"]);
 const place = new Map(D.order.map((implementation, column) => [implementation, column]));
 
-const unpack = ([check, verdict, seed = 0, measured = null, limit = null, unit = 0, where = 0, cause = 0, note = 0, at = 0]) => ({
-  check: D.checks[check], verdict: VERDICTS[verdict], seed: D.texts[seed], measured, limit,
-  unit: D.texts[unit], where: D.texts[where], cause: D.texts[cause], note: D.texts[note], place: D.texts[at],
-});
-const rowsOf = (cell) => (cell.rows ??= cell.packed.map(unpack));
+// A row: [kind, measured, limit, where, note, place]; a kind: [check, verdict, seed, unit, cause].
+const KINDS = D.kinds.map(([check, verdict, seed, unit, cause]) => ({
+  check: D.checks[check], verdict: VERDICTS[verdict], seed: D.texts[seed], unit: D.texts[unit], cause: D.texts[cause],
+}));
+const kindOf = ([kind]) => KINDS[kind];
+const rowsOf = (cell) => (cell.rows ??= cell.packed.map(([kind, measured = null, limit = null, where = 0, note = 0, at = null]) => ({
+  ...KINDS[kind], measured, limit, where: D.texts[where], note: D.texts[note], place: at === null ? cell.place : D.texts[at],
+})));
 
 const CASES = D.cases.map((given, index) => {
   const cells = new Map();
   let rank = VERDICTS.length, differing = 0;
   const seen = new Set();
-  for (const [implementation, seconds, packed] of given.cells) {
+  for (const [implementation, seconds, at, packed] of given.cells) {
     let worst = VERDICTS.length - 1, worstCount = 0;
     for (const row of packed) {
-      if (row[1] < worst) { worst = row[1]; worstCount = 0; }
-      if (row[1] === worst) worstCount += 1;
-      seen.add(row[1]);
-      if (!QUIET.has(VERDICTS[row[1]].name)) differing += 1;
+      const { rank: own, name } = kindOf(row).verdict;
+      if (own < worst) { worst = own; worstCount = 0; }
+      if (own === worst) worstCount += 1;
+      seen.add(own);
+      if (!QUIET.has(name)) differing += 1;
     }
     rank = Math.min(rank, worst);
-    cells.set(implementation, { seconds, packed, worst: VERDICTS[worst], worstCount });
+    cells.set(implementation, { seconds, packed, place: D.texts[at], worst: VERDICTS[worst], worstCount });
   }
   const [path, variant = ""] = given.id.split("::");
   const short = path.replace(/^cases\//, "").replace(/\.ya?ml$/, "");
@@ -40,7 +44,7 @@ const haystack = (one) => (one.hay ??= [
   one.id, one.about, one.layer,
   ...[...one.cells].flatMap(([implementation, cell]) => [
     D.implementations[implementation].name,
-    ...new Set(cell.packed.flatMap((row) => [D.checks[row[0]], D.texts[row[7] ?? 0]])),
+    ...new Set(cell.packed.flatMap((row) => [kindOf(row).check, kindOf(row).cause])),
   ]),
 ].join("\n").toLowerCase());
 

@@ -93,14 +93,14 @@ const arrows = (event) => {
   }
 };
 
-// Differences (or known ones) that share their implementation and cause are one line.
+// Differences (or known ones) that share their implementation and, but for its figures, their cause are one line.
 const groupsOf = (wanted) => {
   const groups = new Map();
   for (const one of CASES) for (const [implementation, cell] of one.cells) {
-    if (!cell.packed.some((row) => wanted(VERDICTS[row[1]]))) continue;
+    if (!cell.packed.some((row) => wanted(kindOf(row).verdict))) continue;
     for (const row of rowsOf(cell)) {
       if (!wanted(row.verdict)) continue;
-      const key = [row.verdict.rank, implementation, row.cause || row.check].join("\u0000");
+      const key = [row.verdict.rank, implementation, row.cause.replace(/[\d.]+/g, "#") || row.check].join("\u0000");
       const group = groups.get(key) ?? { ...row, implementation, cases: new Map(), checks: new Set(), most: 0 };
       group.cases.set(one, group.cases.get(one) ?? row.check);
       group.checks.add(row.check);
@@ -111,12 +111,18 @@ const groupsOf = (wanted) => {
   return [...groups.values()].sort((a, b) => a.verdict.rank - b.verdict.rank || b.cases.size - a.cases.size || b.most - a.most);
 };
 
-const groupTable = (groups, title) => el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, el("table", { class: "plain stack" },
+const FIRST = 6;
+const groupTable = (groups, title) => groups.length <= FIRST + 2 ? groupRows(groups, title) : [
+  groupRows(groups.slice(0, FIRST), title),
+  el("details", {}, el("summary", {}, `${groups.length - FIRST} more`), groupRows(groups.slice(FIRST), `${title}, continued`)),
+];
+
+const groupRows = (groups, title) => el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title}, as a table` }, el("table", { class: "plain stack" },
   el("thead", {}, el("tr", {}, ["Verdict", "Implementation", "Checks", "Cause", "Cases"].map((text) => el("th", { scope: "col" }, text)))),
-  el("tbody", {}, groups.slice(0, 200).map((group) => el("tr", {},
+  el("tbody", {}, groups.map((group) => el("tr", {},
     el("td", {}, badge(group.verdict)),
     el("td", { class: "isolate" }, dotted(D.implementations[group.implementation].name)),
-    el("th", { scope: "row", class: "mono" }, [...group.checks].slice(0, 4).join(", "), group.checks.size > 4 ? ` and ${group.checks.size - 4} more` : ""),
+    el("th", { scope: "row", class: "mono" }, [...group.checks].slice(0, 3).join(", "), group.checks.size > 3 ? ` and ${group.checks.size - 3} more` : ""),
     el("td", { class: "isolate" }, group.cause || (group.most ? `${number(Number(group.most.toPrecision(3)))} times its limit` : "")),
     el("td", {}, caseLinks(group)))))));
 
@@ -137,10 +143,10 @@ const overview = (view) => {
   const filtered = view.q || view.show || view.layer;
   const differing = filtered ? [] : groupsOf(({ name }) => !QUIET.has(name));
   return [
-    differing.length ? el("section", { "aria-label": "What differs" }, el("h2", {}, "What differs", el("small", {}, "one line for each implementation and cause")), groupTable(differing, "What differs")) : null,
+    differing.length ? el("section", {}, el("h2", {}, "What differs", el("small", {}, "one line for each implementation and cause")), groupTable(differing, "What differs")) : null,
     [...layers].map(([layer, cases]) => matrixOf(layer, cases)),
     found.length ? null : el("p", { class: "empty" }, "No case matches. ", el("a", { href: "#" }, "Show all")),
-    filtered ? null : el("section", { class: "groups", "aria-label": "Explained" },
+    filtered ? null : el("section", { class: "groups" },
       folded("Known differences, with their reasons", groupsOf(({ name }) => name === "known")),
       folded("Not supported or not installed", groupsOf(({ name }) => name === "unsupported"))),
   ].flat().filter(Boolean);

@@ -1,0 +1,265 @@
+"""The page in a real browser: Debian's Chromium (or another on PATH) driven by Playwright, checked by axe. Left out where they are missing."""
+
+import shutil
+from importlib import resources
+
+import pytest
+from harness.records import Verdict
+from harness.reporting import html
+from harness.reporting.store import read
+
+from tests.reporting import fakes
+
+playwright = pytest.importorskip("playwright.sync_api")
+AXE = pytest.importorskip("axe_playwright_python")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")]
+
+CASE = "cases/lstm/variational.yaml::[rate=0.5]"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    return html.write(read(fakes.store(tmp_path_factory.mktemp("small"), *fakes.small_run())))
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """2 500 cases, 20 000 rows."""
+    labels = ["numpy", fakes.LSTM[2]]
+    variants = [fakes.variant(f"cases/many/{n:04}.yaml", labels) for n in range(2500)]
+    events = (
+        fakes.compared(
+            one,
+            label,
+            *(
+                fakes.row(one, label, check, Verdict.FAIL if index == 2000 else Verdict.PASS)
+                for check in ("value.y", "value.h", "value.c", "mask.rate")
+            ),
+        )
+        for index, one in enumerate(variants)
+        for label in labels
+    )
+    return html.write(read(fakes.store(tmp_path_factory.mktemp("large"), variants, events)))
+
+
+@pytest.fixture
+def visit(browser):
+    """Open a page; afterwards nothing may have been fetched, logged or thrown."""
+    contexts, seen = [], []
+
+    def open_page(path, hash_="", width=1280, scheme="light", **options):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: seen.append(("console", message.text)))
+        page.on("pageerror", lambda error: seen.append(("error", str(error))))
+        page.on("dialog", lambda dialog: seen.append(("dialog", dialog.message)))
+        page.on(
+            "request",
+            lambda request: (
+                seen.append(("request", request.url)) if not request.url.startswith(("file:", "data:")) else None
+            ),
+        )
+        page.goto(f"file://{path}{hash_}")
+        page.wait_for_selector("#main > *")
+        page.wait_for_timeout(100)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert seen == []
+
+
+def violations(page):
+    page.evaluate(resources.files(AXE).joinpath("axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run().then((result) => result.violations)")
+    return [(one["id"], one["nodes"][0]["html"][:200]) for one in found]
+
+
+@pytest.mark.parametrize("hash_", ["", f"#case={CASE}", f"#case={CASE}&check=value.y&impl={fakes.LSTM[2]}"])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark"), (3840, "dark")])
+def test_axe_finds_nothing_and_the_page_does_not_scroll_sideways(visit, small, width, hash_, scheme):
+    page = visit(small, hash_, width, scheme, bypass_csp=True)
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_policy_holds_without_a_bypass(visit, small):
+    page = visit(small)
+    assert page.locator(".matrix tbody tr").count() == 2
+
+
+def test_what_a_page_may_not_do_would_be_seen(browser, small):
+    """The policy stops a request, and the console says so: the check in `visit` can fail."""
+    context = browser.new_context()
+    page = context.new_page()
+    logged = []
+    page.on("console", lambda message: logged.append(message.text))
+    page.goto(f"file://{small}")
+    page.evaluate("new Image().src = 'https://example.com/x.png'; 0")
+    page.wait_for_timeout(200)
+    assert any("Content Security Policy" in text for text in logged)
+    context.close()
+
+
+def test_cells_have_colour_sign_and_text(visit, small):
+    page = visit(small)
+    cell = page.locator(f"a.cell[aria-label^='{fakes.LSTM[2]}']").first
+    assert cell.inner_text().split() == ["✕", "fail", "2"]
+    assert cell.evaluate("(e) => getComputedStyle(e).backgroundColor") == "rgb(179, 38, 30)"
+    assert "fail, 2 of 2 checks" in cell.get_attribute("aria-label")
+
+
+def test_worst_first(visit, small):
+    page = visit(small, "#sort=")
+    names = page.locator(".matrix tbody th a").all_inner_texts()
+    assert names == ["lstm/variational", "dropout/plain"]
+
+
+def test_search_and_filter_are_in_the_url(visit, small):
+    page = visit(small)
+    page.keyboard.press("/")
+    page.keyboard.type("plain")
+    page.wait_for_function("() => location.hash.includes('q=plain')")
+    assert page.locator(".matrix tbody th a").all_inner_texts() == ["dropout/plain"]
+    assert page.locator(".status").inner_text() == "1 case of 2 shown"
+    page.locator("#search").fill("")
+    page.wait_for_function("() => !location.hash.includes('q=')")
+    page.locator("#counts button[data-verdict=crash]").click()
+    page.wait_for_function("() => location.hash.includes('show=crash')")
+    assert page.locator(".matrix tbody th a").all_inner_texts() == ["lstm/variational"]
+    assert page.locator("#counts button[data-verdict=crash]").get_attribute("aria-pressed") == "true"
+
+
+def test_a_view_can_be_linked_to(visit, small):
+    page = visit(small, "#q=plain&show=timeout")
+    assert page.locator("#search").input_value() == "plain"
+    assert page.locator(".matrix tbody th a").all_inner_texts() == ["dropout/plain"]
+    page = visit(small, "#case=cases/none.yaml")
+    assert "no case cases/none.yaml" in page.locator(".status").inner_text()
+
+
+def test_by_keyboard_alone(visit, small):
+    page = visit(small)
+    page.locator(".matrix tbody th a").first.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith(fakes.LSTM[2])
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#title")
+    assert page.evaluate("document.activeElement.id") == "title"
+    assert "variational" in page.title()
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".matrix")
+    page.wait_for_timeout(100)
+    assert page.evaluate("document.activeElement.dataset.case") == CASE
+    page.go_back()
+    page.wait_for_selector("#title")
+
+
+def test_a_case_says_everything(visit, small):
+    page = visit(small, f"#case={CASE}")
+    text = page.locator("main").inner_text()
+    for words in (
+        "One input mask for the whole sequence.",
+        "gates read in the order i, f, o, g",
+        "worst at (0, 3, 2)",
+        "draws at every step",
+        "Fatal Python error: Segmentation fault",
+        "harness run 'cases/lstm/variational.yaml::[rate=0.5]'",
+        "matrix: {rate: [0.25, 0.5]}",
+        "bernoulli, rate 0.5, one mask shared over time",
+    ):
+        assert words in text or words in page.locator("main").text_content()
+    assert page.locator(".line.marked").count() == 1
+    page.locator("button.cell[aria-label^='value.y of torch: torch.nn.LSTM']").click()
+    page.wait_for_selector("#panel")
+    assert "check=value.y" in page.url
+    assert "4.5e-6" in page.locator("#panel").inner_text()
+
+
+def test_masks_are_drawn_as_they_are(visit, small):
+    page = visit(small, f"#case={CASE}")
+    assert page.locator(".mask canvas").count() == 5
+    kept = page.locator(".mask canvas").first.evaluate(
+        """(canvas) => {
+          const { data, width, height } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          let dark = 0, all = 0;
+          for (let i = 0; i < data.length; i += 4) if (data[i + 3]) { all += 1; dark += data[i] < 128; }
+          return [dark, all, width, height];
+        }"""
+    )
+    mask = fakes.mask(0)
+    assert kept[:2] == [int(mask.sum()), mask.size]
+    assert "the same as" not in page.locator(".mask").nth(0).inner_text()
+    differing = (fakes.mask(0) != fakes.mask(1)).mean()
+    assert f"{differing * 100:.1f} % of elements differ from numpy" in page.locator(".mask").nth(1).inner_text()
+
+
+def test_twenty_thousand_rows_stay_quick(visit, large):
+    page = visit(large)
+    rows = page.locator(".matrix tbody tr")
+    assert rows.count() < 120
+    assert page.locator(".matrix").get_attribute("aria-rowcount") == "2501"
+    assert rows.locator("th a").first.inner_text() == "many/2000"
+    page.locator(".matrix-box").evaluate("(box) => { box.scrollTop = box.scrollHeight; }")
+    page.wait_for_function("() => [...document.querySelectorAll('.matrix th a')].some((a) => a.textContent === 'many/2499')")
+    assert rows.count() < 120
+    took = page.evaluate(
+        """() => new Promise((done) => {
+          const start = performance.now();
+          location.hash = "q=many/1234";
+          addEventListener("hashchange", () => requestAnimationFrame(() => done(performance.now() - start)), { once: true });
+        })"""
+    )
+    assert page.locator(".matrix tbody th a").all_inner_texts() == ["many/1234"]
+    assert took < 2000
+
+
+def test_printing_shows_every_row(visit, large):
+    page = visit(large)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator(".matrix tbody th").count() == 2500
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "</script><script>alert(1)</script>",
+        '"><img src=x onerror=alert(1)>',
+        "\u202egnp.exe",
+        "a&b=c#d%20",
+        "x' onmouseover='alert(1)",
+    ],
+)
+def test_hostile_text_in_a_browser(visit, tmp_path, text):
+    from tests.reporting.test_html import _hostile
+
+    path = html.write(read(fakes.store(tmp_path, *_hostile(text))))
+    page = visit(path)
+    page.locator(".matrix tbody th a").click()
+    page.wait_for_selector("#title")
+    page.locator("button.cell").first.click()
+    page.wait_for_selector("#panel")
+    assert page.locator("img").count() == 0
+
+
+def test_without_script_the_differences_are_readable(browser, small):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"file://{small}")
+    assert "gates read in the order i, f, o, g" in page.locator("noscript").inner_text()
+    context.close()

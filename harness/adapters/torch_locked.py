@@ -57,8 +57,12 @@ class LockedStack(Stack):
     def check(self) -> None:
         super(LockedStack, self).check()
         for site in self.own_sites():
-            axes = ("gates", "time") if site.at == self.at("input") else ("time",)
-            require_shared(site, [axes], "LockedDropout")
+            self.check_shared(site)
+
+    def check_shared(self, site: SiteSpec) -> None:
+        """Raise Unsupported for a mask that is not locked."""
+        axes = ("gates", "time") if site.at == self.at("input") else ("time",)
+        require_shared(site, [axes], "LockedDropout")
 
     def slots(self) -> List[Slot]:
         if not self.job.train:
@@ -97,9 +101,13 @@ class LockedStack(Stack):
         last_h, last_c = [], []
         for layer, lstm in enumerate(built):
             start = (state[0][layer : layer + 1].contiguous(), state[1][layer : layer + 1].contiguous())
-            y, (h, c) = lstm(y, start)
+            y, (h, c) = self.layer(lstm, y, start)
             above = "between_layers" if layer < self.layers - 1 else "output"
             y = locked_dropout(y, rate_of(self.job, self.at(above)), train)
             last_h.append(h)
             last_c.append(c)
         return y.transpose(0, 1), torch.cat(last_h), torch.cat(last_c)
+
+    def layer(self, lstm: Any, x: Any, state: State) -> Any:
+        """Call one layer."""
+        return lstm(x, state)

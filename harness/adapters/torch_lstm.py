@@ -8,6 +8,7 @@ from harness.adapters.torch_locked import LockedStack
 from harness.adapters.torch_loops import CellStack, FormulaStack
 from harness.adapters.torch_native_lstm import NativeStack
 from harness.adapters.torch_sequence import Stack
+from harness.adapters.torch_weight_drop import AwdStack, WeightDropStack
 from harness.tape import Slot
 
 
@@ -82,3 +83,23 @@ class Locked(Sequence):
     sites = LockedStack.sites
     settings = LockedStack.settings
     stack_class = LockedStack
+
+
+@implementation("recipe.WeightDrop", ["torch"], "lstm", needs=["torch"], recipe=True)
+class WeightDrop(Sequence):
+    """nn.LSTM with dropped recurrent weights, and its own dropout between layers."""
+
+    options = WeightDropStack.defaults
+    sites = WeightDropStack.sites
+    settings = WeightDropStack.settings
+    stack_class = WeightDropStack
+
+
+@implementation("recipe.AWD_LSTM", ["torch"], "lstm", needs=["torch"], recipe=True)
+class Awd(Sequence):
+    """WeightDrop and LockedDropout together: the recurrent part of AWD-LSTM."""
+
+    options = AwdStack.defaults
+    sites = AwdStack.sites
+    settings = AwdStack.settings
+    stack_class = AwdStack

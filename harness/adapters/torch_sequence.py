@@ -78,6 +78,10 @@ class Stack(object):
         """The native parameter of every canonical weight."""
         raise NotImplementedError
 
+    def parameter(self, module: Any, name: str) -> Any:
+        """The native parameter that the gradient is taken of, by torch's name."""
+        return getattr(module, name)
+
     def run(self, built: Any, x: Any, state: State) -> Tuple[Any, Any, Any]:
         """Run x (B, T, D) from a state; returns y (B, T, N P) and the last h and c."""
         raise NotImplementedError
@@ -129,7 +133,7 @@ def layer_leaves(module: Any, stack: Stack, prefix: str, suffix: str) -> Dict[st
     """One layer's native parameters by their canonical names."""
     found: Dict[str, Leaf] = {}
     for name, native, turned in native_weights(stack, prefix, suffix):
-        found[name] = (getattr(module, native), transposed if turned else same)
+        found[name] = (stack.parameter(module, native), transposed if turned else same)
     return found
 
 

@@ -24,13 +24,13 @@ Shapes = Mapping[str, tuple[int, ...]]
 class Config(BaseModel):
     """Base of every layer kind's settings: unknown keys are refused, values are immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False, defer_build=True)
 
 
 class DropoutSpec(BaseModel):
     """One entry of a case's `dropout` list, before the kind has resolved its axes and shape."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
     at: str
     rate: float
     shared: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from harness.adapters.numpy_base import complex_step
 from harness.adapters.numpy_tap import NumpyTap
 from harness.tape import BERNOULLI, UNIFORM, Draw, TapeMismatch
 from tests.layers.layer_cases import lstm_calls
+from tests.layers.test_recurrent_kinds import calls
 
 NOISES: dict[str, dict[str, Any]] = {
     "dropout": {"rate": 0.4, "shared": ["time"]},
@@ -91,7 +92,7 @@ def test_the_encoder_and_decoder_stay_within_the_derived_bound(dtype: str, tied:
     assert call.worst(call.run()) <= 1.0
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(lstm_calls(batches=(1, 2, 3)), st.integers(0, 99))
 def test_any_lstm_with_any_dropout_agrees_with_the_reference(case: Any, seed: int) -> None:
     config, shapes, dropout = case
@@ -252,3 +253,35 @@ def planted(name: str, monkeypatch: pytest.MonkeyPatch) -> Call:
 def test_the_bound_catches_a_planted_fault(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     call = planted(name, monkeypatch)
     assert call.worst(call.run()) > 1.0
+
+
+@pytest.mark.parametrize("layer", ["gru", "simple_rnn", "embedding", "awd_lstm"])
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_the_other_recurrent_kinds_agree_with_their_references(layer: str, data: st.DataObject) -> None:
+    config, shapes, dropout = data.draw(calls(layer))
+    generator = np.random.default_rng(4)
+    inputs = arrays(**shapes)
+    if "vocabulary" in config:
+        inputs["x"] = generator.integers(0, config["vocabulary"], shapes["x"])
+    specs = [spec.model_dump() for spec in dropout]
+    call = Call("numpy", f"numpy.{layer}", layer, config, specs, inputs=inputs, seed=data.draw(st.integers(0, 99)))
+    result = call.run()
+    expected = call.reference(result.draws)
+    assert set(expected) == set(result.outputs) | {f"d {name}" for name in result.gradients}
+    for name, value in {**result.outputs, **{f"d {name}": value for name, value in result.gradients.items()}}.items():
+        np.testing.assert_allclose(value, expected[name], rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layer", ["gru", "simple_rnn", "awd_lstm"])
+def test_the_other_recurrent_kinds_stay_within_the_derived_bound(layer: str, dtype: str) -> None:
+    config: dict[str, Any] = dict(FULL)
+    inputs = arrays(x=(3, 4, 2))
+    dropout = [at("input", 0.3, "time")]
+    if layer == "awd_lstm":
+        config = {"vocabulary": 6, "features": 3, "units": 4, "layers": 2, "tied": True, "return_state": True}
+        inputs = {"x": np.random.default_rng(0).integers(0, 6, (3, 4))}
+        dropout += [at("embedding.rows", 0.3, "batch", "features"), at("layer0.weight.recurrent", 0.5)]
+    call = Call("numpy", f"numpy.{layer}", layer, config, dropout, inputs=inputs, dtype=dtype)
+    assert call.worst(call.run()) <= 1.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from layer_cases import Scenario, encoder_decoder_scenarios, scenario
 
 from harness.layers.base import DropoutSpec
+from tests.layers.layer_cases import Scenario, encoder_decoder_scenarios, scenario
 
 FULL = {"units": 3, "return_sequences": True, "return_state": True}
 SHAPES = {"x": (2, 3, 4), "z": (2, 5, 4)}

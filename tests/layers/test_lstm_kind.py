@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
-from layer_cases import Scenario, full_masks, literal_lstm, lstm_scenarios, scenario
 
 from harness.layers.base import DropoutSpec
 from harness.rounding import Rounding
+from tests.layers.layer_cases import Scenario, full_masks, literal_lstm, lstm_scenarios, scenario
 
 EVERYWHERE = [
     DropoutSpec(at="input", rate=0.4, shared=("time",)),
@@ -67,7 +67,7 @@ def test_a_planted_fault_is_seen() -> None:
         assert np.abs(wrong[0] - right).max() > 1e-3
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(lstm_scenarios())
 def test_shapes_are_as_promised(case: Scenario) -> None:
     shapes = {name: array.shape for name, array in case.inputs.items()}
@@ -85,7 +85,7 @@ def test_shapes_are_as_promised(case: Scenario) -> None:
     assert found.trace["gates"].shape == (*leading, 4, batch, steps, config.units)
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(lstm_scenarios(batches=(1, 2)))
 def test_the_gradient_is_the_directional_derivative(case: Scenario) -> None:
     """Central differences along a random direction, for every input and weight at once."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from layer_cases import Scenario, scenario
 
 from harness.layers.base import DropoutSpec, Refused, kinds
+from tests.layers.layer_cases import Scenario, scenario
 
 FULL = {"units": 3, "return_sequences": True, "return_state": True}
 SHAPES = {"x": (2, 4, 3), "h0": (2, 3), "c0": (2, 3)}

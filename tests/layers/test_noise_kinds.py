@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from layer_cases import make_draws, scenario
 
 from harness.layers.base import kinds
 from harness.rounding import Rounding
+from tests.layers.layer_cases import make_draws, scenario
 
 NOISES: dict[str, dict[str, Any]] = {
     "dropout": {"rate": 0.4},

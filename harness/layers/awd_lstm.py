@@ -1,0 +1,205 @@
+"""The AWD-LSTM language model: embedding, weight-dropped LSTM layers with locked dropout between them, decoder.
+
+Merity, Keskar & Socher, *Regularizing and Optimizing LSTM Language Models*, 2018 (arXiv 1708.02182), section 4:
+
+    x = lookup(embedding, tokens), rows dropped (4.3); locked dropout (one mask for all steps, 4.2)
+    each layer: an LSTM whose recurrent kernel is dropped once for the whole call (DropConnect, section 2)
+    locked dropout between the layers and on the last output
+    y = output V + bias, V the embedding transposed where weights are tied (4.5)
+
+Sites (V vocabulary, E features, H units; the last layer's units are E where weights are tied):
+
+    embedding.rows             (batch, vocabulary V, features E)
+    input                      (batch, time, features E)              on the looked-up embeddings
+    between_layers             (layers L - 1, batch, time, features H)
+    output                     (batch, time, features)                 on the last layer's output
+    layer0.weight.recurrent …  (inputs, gates 4, units)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from harness.errors import did_you_mean
+from harness.layers._arithmetic import Arithmetic, Array, float64
+from harness.layers._embedding_core import SITE, Lookup, check_tokens, row_site
+from harness.layers._fields import Count, Flag
+from harness.layers._lstm_cell import Cell, CellOptions
+from harness.layers._lstm_core import Course, LayerRun, Masks
+from harness.layers._sites import active_multiplier, resolve
+from harness.layers.base import Config, DropoutSpec, Evaluation, LayerKind, Refused, Shapes, register
+from harness.records import Arrays, Site
+from harness.rounding import Rounding
+
+
+class AwdLstmConfig(Config):
+    """vocabulary: V. features: E. units: H of all layers but a tied last one, which has E. layers: L.
+
+    return_state: each layer's last h and c too. tied: the decoder's weight is the embedding.
+    """
+
+    vocabulary: Count
+    features: Count
+    units: Count
+    layers: Count = 3
+    return_state: Flag = False
+    tied: Flag = False
+
+    def widths(self) -> list[tuple[int, int]]:
+        """Each layer's input width and units."""
+        units = [self.units] * self.layers
+        if self.tied:
+            units[-1] = self.features
+        return list(zip([self.features, *units[:-1]], units, strict=True))
+
+
+class AwdLstm(LayerKind):
+    """Inputs x: tokens (B, T); optional `layer0.h0`, `layer0.c0` … (B, units of the layer).
+
+    Outputs y: logits (B, T, V); with return_state `layer0.h`, `layer0.c` …
+    """
+
+    name = "awd_lstm"
+    Config = AwdLstmConfig
+    site_names = (SITE, "input", "between_layers", "output", "weight.recurrent")
+
+    def input_names(self, config: AwdLstmConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return x, the tokens; and each layer's initial state, zero where it is not given."""
+        return ("x",), tuple(f"layer{layer}.{name}0" for layer in range(config.layers) for name in ("h", "c"))
+
+    def integer_inputs(self, config: AwdLstmConfig, inputs: Shapes) -> dict[str, tuple[int, int]]:
+        """Tokens are in [0, V - 1]."""
+        return {"x": (0, config.vocabulary - 1)}
+
+    def check_inputs(self, config: AwdLstmConfig, inputs: Shapes) -> None:
+        """Refuse all but tokens (B, T) and initial states (B, units of the layer)."""
+        check_tokens("x", inputs["x"])
+        for layer, (_, units) in enumerate(config.widths()):
+            for name in (f"layer{layer}.h0", f"layer{layer}.c0"):
+                expected = (inputs["x"][0], units)
+                if name in inputs and tuple(inputs[name]) != expected:
+                    raise Refused(("inputs", name), f"{name} must be {expected}, not {tuple(inputs[name])}")
+
+    def weight_shapes(self, config: AwdLstmConfig, inputs: Shapes) -> dict[str, tuple[int, ...]]:
+        """Shapes by name: embedding (V, E), `layer0.kernel` …, decoder.kernel (units, V) unless tied, decoder.bias (V,)."""
+        self.check_inputs(config, inputs)
+        shapes: dict[str, tuple[int, ...]] = {"embedding": (config.vocabulary, config.features)}
+        for layer, (features, units) in enumerate(config.widths()):
+            shapes[f"layer{layer}.kernel"] = (features, 4 * units)
+            shapes[f"layer{layer}.recurrent_kernel"] = (units, 4 * units)
+            shapes[f"layer{layer}.bias"] = (4 * units,)
+        if not config.tied:
+            shapes["decoder.kernel"] = (config.units, config.vocabulary)
+        return shapes | {"decoder.bias": (config.vocabulary,)}
+
+    def sites(self, config: AwdLstmConfig, dropout: Sequence[DropoutSpec], inputs: Shapes) -> tuple[Site, ...]:
+        """Resolve the `dropout` list in its order; `weight.recurrent` is named by layer."""
+        self.check_inputs(config, inputs)
+        batch, time = inputs["x"]
+        sequence = ("batch", "time", "features")
+        widths = config.widths()
+        known: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {
+            "input": (sequence, (batch, time, config.features)),
+            "output": (sequence, (batch, time, widths[-1][1])),
+        }
+        if config.layers > 1:
+            known["between_layers"] = (("layers", *sequence), (config.layers - 1, batch, time, config.units))
+        for layer, (_, units) in enumerate(widths):
+            known[f"layer{layer}.weight.recurrent"] = (("inputs", "gates", "units"), (units, 4, units))
+        found: list[Site] = []
+        for index, spec in enumerate(dropout):
+            if any(site.at == spec.at for site in found):
+                raise Refused(("dropout", index, "at"), f"site {spec.at!r} is listed twice")
+            if spec.at == SITE:
+                found.append(row_site(spec, index, batch, config.vocabulary, config.features))
+            elif spec.at in known:
+                found.append(resolve(spec, index, *known[spec.at]))
+            else:
+                names = (SITE, *known)
+                hint = did_you_mean(spec.at, names)
+                message = f"no site {spec.at!r} here{hint}; there are: {', '.join(names)}"
+                raise Refused(("dropout", index, "at"), message)
+        return tuple(found)
+
+    def output_shapes(self, config: AwdLstmConfig, inputs: Shapes) -> dict[str, tuple[int, ...]]:
+        """Shapes of y, then of each layer's h and c where the state is returned."""
+        batch, time = inputs["x"]
+        shapes: dict[str, tuple[int, ...]] = {"y": (batch, time, config.vocabulary)}
+        if config.return_state:
+            for layer, (_, units) in enumerate(config.widths()):
+                shapes |= {f"layer{layer}.h": (batch, units), f"layer{layer}.c": (batch, units)}
+        return shapes
+
+    def evaluate(
+        self,
+        config: AwdLstmConfig,
+        inputs: Arrays,
+        weights: Arrays,
+        sites: Sequence[Site],
+        draws: Mapping[str, np.ndarray],
+        *,
+        train: bool,
+        cotangents: Arrays | None = None,
+        rounding: Rounding | None = None,
+    ) -> Evaluation:
+        """Outputs, gradients of every weight and initial state, and each layer's trace `layer0.h`, `layer0.c` (B, T, H)."""
+        arithmetic = Arithmetic(rounding)
+        by_name = {site.at: site for site in sites}
+
+        def mask(at: str) -> Array | None:
+            return arithmetic.mask(active_multiplier(by_name.get(at), draws, train))
+
+        tokens = np.asarray(inputs["x"]).astype(np.int64)
+        batch = tokens.shape[0]
+        table = float64(weights["embedding"])
+        lookup = Lookup(table, tokens, mask(SITE), arithmetic)
+        between = mask("between_layers")
+        gaps = range(config.layers - 1)
+        below = [mask("input"), *(None if between is None else between[gap % between.shape[0]] for gap in gaps)]
+        x = lookup.y
+        runs: list[LayerRun] = []
+        for layer, (_, units) in enumerate(config.widths()):
+            prefix = f"layer{layer}."
+            own = {name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)}
+            dropped = mask(f"{prefix}weight.recurrent")
+            cell = Cell(CellOptions(units), own, arithmetic, None if dropped is None else dropped.transpose(1, 0, 2))
+            h0, c0 = (float64(inputs.get(f"{prefix}{name}0", np.zeros((batch, units)))) for name in ("h", "c"))
+            x = arithmetic.times(x, below[layer])
+            runs.append(LayerRun(x, h0, c0, cell, Masks(), Course(), arithmetic))
+            x = runs[-1].y
+        output_mask = mask("output")
+        x = arithmetic.times(x, output_mask)
+        decoder = table.T if config.tied else float64(weights["decoder.kernel"])
+        outputs = {"y": arithmetic.affine([(x, decoder)], float64(weights["decoder.bias"]))}
+        if config.return_state:
+            for layer, run in enumerate(runs):
+                outputs |= {f"layer{layer}.h": run.last_h, f"layer{layer}.c": run.last_c}
+        trace = {f"layer{layer}.{name}": getattr(run, name) for layer, run in enumerate(runs) for name in ("h", "c")}
+        if cotangents is None:
+            return Evaluation(outputs, trace=trace)
+
+        dy = float64(cotangents.get("y", np.zeros_like(outputs["y"])))
+        flat, flat_x = dy.reshape(-1, dy.shape[-1]), x.reshape(-1, x.shape[-1])
+        d_decoder = arithmetic.affine([(flat_x.T, flat)])
+        gradients: Arrays = {"decoder.bias": arithmetic.total(flat.sum(axis=0), np.abs(flat).sum(axis=0))}
+        dx = arithmetic.times(arithmetic.affine([(dy, decoder.T)]), output_mask)
+        for layer in reversed(range(config.layers)):
+            prefix, run = f"layer{layer}.", runs[layer]
+            dh, dc = (float64(cotangents.get(prefix + name, np.zeros_like(run.last_c))) for name in ("h", "c"))
+            back = run.backward(dx, dh, dc)
+            gradients |= {prefix + name: value for name, value in back.weights.items()}
+            for name, value in (("h0", back.h0), ("c0", back.c0)):
+                if prefix + name in inputs:
+                    gradients[prefix + name] = value
+            dx = arithmetic.times(back.x, below[layer])
+        gradients["embedding"] = lookup.backward(dx)
+        if config.tied:
+            gradients["embedding"] = arithmetic.point(gradients["embedding"] + d_decoder.T)
+        else:
+            gradients["decoder.kernel"] = d_decoder
+        return Evaluation(outputs, gradients, trace)
+
+
+register(AwdLstm())

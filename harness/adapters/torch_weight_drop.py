@@ -1,64 +1,110 @@
 """WeightDrop: the recurrent weights of `torch.nn.LSTM` dropped once a call, so one mask for all steps and all examples.
 
-Merity, Keskar & Socher, *Regularizing and Optimizing LSTM Language Models*, 2018 (arXiv 1708.02182), section 2, after DropConnect
-(Wan et al. 2013). The published module keeps the raw weight beside the layer and writes a dropped one in its place before
-each call. Its mask on weight_hh (4H, H) follows from what the case shares:
+Merity, Keskar & Socher, *Regularizing and Optimizing LSTM Language Models*, 2018 (arXiv 1708.02182), section 2, after
+DropConnect (Wan et al. 2013). The published module keeps the raw weight beside the layer and writes a dropped one in its
+place before each call. Its mask on weight_hh (4H, H) follows from what the case shares:
 
     shared: []              (4H, H), every connection on its own                      (`variational=False`)
     shared: [inputs]        (4H, 1), all connections into one gate of one unit        (`variational=True`)
     shared: [gates, units]  (1, H), all connections from one unit, as a mask on h     (Gal & Ghahramani's tied weights)
 """
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from harness.adapters.base import SiteSpec, Unsupported
+from harness.adapters.base import Job, SiteSpec, Unsupported
 from harness.adapters.torch_arrays import torch_module
-from harness.adapters.torch_base import rate_of, require_shared
+from harness.adapters.torch_base import require_shared
 from harness.adapters.torch_locked import LockedStack
 from harness.adapters.torch_native_lstm import NativeStack
 from harness.adapters.torch_sequence import Stack, State, suffixes
+from harness.adapters.torch_tap import untapped
 from harness.tape import BERNOULLI, Slot
 
 SITE = "weight.recurrent"
+
+#: The sets of axes that one mask may be shared over.
 SHARED = ((), ("inputs",), ("gates", "units"))
 
 #: Options of WeightDrop.
-#: wrap: how the dropped weight is put in place. `tensor`: as it is, so that autograd reaches the raw weight. `parameter`: in a
-#: new nn.Parameter, as the module is often written since torch 1.1 refuses tensors there: the raw weight gets no gradient.
-#: `parametrize`: torch.nn.utils.parametrize, cached during a call.
+#: wrap: how the dropped weight is put in place. `tensor`: as it is, so that autograd reaches the raw weight. `parameter`:
+#: in a new nn.Parameter, as the module is often written since nn.Module refuses a tensor where a parameter was: the raw
+#: weight gets no gradient. `parametrize`: torch.nn.utils.parametrize, cached during a call.
 #: always: drop in evaluation too, as the published variational code does (it passes training=True).
-DEFAULTS = {"wrap": "tensor", "always": False}
+DEFAULTS: Dict[str, Any] = {"wrap": "tensor", "always": False}
 WRAPS = ("tensor", "parameter", "parametrize")
 
 
-def check(stack: Stack) -> None:
-    """Raise Unsupported for masks that WeightDrop has not, and for unknown ways to wrap."""
-    if stack.options["wrap"] not in WRAPS:
-        raise Unsupported("no wrap %r; there are: %s" % (stack.options["wrap"], ", ".join(WRAPS)))
-    for site in stack.own_sites():
-        if site.at == stack.at(SITE):
-            require_shared(site, SHARED, "WeightDrop")
-            if stack.options["always"] and "inputs" not in site.shared:
+class WeightDrop(object):
+    """Drops recurrent weights of an nn.LSTM at one site; without a site it leaves them alone."""
+
+    def __init__(self, job: Job, site: Optional[SiteSpec], options: Dict[str, Any]) -> None:
+        self.site = site
+        self.wrap = options["wrap"]
+        self.always = bool(options["always"])
+        self.train = job.train or self.always
+
+    def check(self) -> None:
+        """Raise Unsupported for masks that WeightDrop has not, and for unknown ways to wrap."""
+        if self.wrap not in WRAPS:
+            raise Unsupported("no wrap %r; there are: %s" % (self.wrap, ", ".join(WRAPS)))
+        if self.site is not None:
+            require_shared(self.site, SHARED, "WeightDrop")
+            if self.always and "inputs" not in self.site.shared:
                 raise Unsupported("only the variational WeightDrop (shared: [inputs]) drops in evaluation")
 
-
-def active(stack: Stack) -> bool:
-    """Whether a call draws weight masks: as nn.functional.dropout, not at rates 0 and 1."""
-    rate = rate_of(stack.job, stack.at(SITE))
-    return rate not in (0.0, 1.0) and (stack.job.train or bool(stack.options["always"]))
-
-
-def slots(stack: Stack, layer: int) -> List[Slot]:
-    """The draws for one layer's recurrent weights, one a direction."""
-    site = stack.job.site(stack.at(SITE))
-    if site is None or not active(stack):
-        return []
-    found = []
-    for direction in range(stack.directions):
-        place = ((layer,) if stack.layers > 1 else ()) + ((direction,) if stack.directions == 2 else ())
+    def slots(self, *places: Tuple[int, ...]) -> List[Slot]:
+        """The draws of one call, one for each weight, by its place in the site's canonical array."""
+        site = self.site
+        if site is None or not self.train or site.rate in (0.0, 1.0):
+            return []
         # canonical (P, 4, H); native rows are (gate, unit), columns the h that a connection comes from
-        found.append(Slot(site.at, BERNOULLI, mask_shape(site), tuple(site.shape), place, (1, 2, 0)))
-    return found
+        shape = mask_shape(site)
+        return [Slot(site.at, BERNOULLI, shape, tuple(site.shape), place, (1, 2, 0)) for place in places]
+
+    def install(self, lstm: Any, names: List[str]) -> None:
+        """Put the raw weights beside the layer, or parametrise it."""
+        if self.site is None:
+            return
+        if self.wrap == "parametrize":
+            parametrize = torch_module().nn.utils.parametrize
+            # Registering a parametrisation calls it once, to see whether shapes fit.
+            with untapped():
+                for name in names:
+                    parametrize.register_parametrization(lstm, name, _as_module(self.dropped))
+            return
+        for name in names:
+            raw = getattr(lstm, name)
+            del lstm._parameters[name]
+            lstm.register_parameter(name + "_raw", raw)
+            setattr(lstm, name, raw.detach())
+
+    def call(self, lstm: Any, names: List[str], run: Callable[[], Any]) -> Any:
+        """Call `run` with the layer's weights dropped."""
+        torch = torch_module()
+        if self.site is None:
+            return run()
+        if self.wrap == "parametrize":
+            with torch.nn.utils.parametrize.cached():
+                return run()
+        for name in names:
+            weight = self.dropped(getattr(lstm, name + "_raw"))
+            setattr(lstm, name, torch.nn.Parameter(weight) if self.wrap == "parameter" else weight)
+        return run()
+
+    def dropped(self, raw: Any) -> Any:
+        """The raw weight times its mask."""
+        site, dropout = self.site, torch_module().nn.functional.dropout
+        assert site is not None
+        if not site.shared:
+            return dropout(raw, site.rate, training=self.train)
+        mask = dropout(raw.new_ones(mask_shape(site)), site.rate, training=self.train)
+        return mask.expand_as(raw) * raw
+
+    def parameter(self, lstm: Any, name: str) -> Any:
+        """The layer's parameter of that name; of a dropped weight the raw one."""
+        if self.site is None or not name.startswith("weight_hh"):
+            return getattr(lstm, name)
+        return lstm.parametrizations[name].original if self.wrap == "parametrize" else getattr(lstm, name + "_raw")
 
 
 def mask_shape(site: SiteSpec) -> Tuple[int, int]:
@@ -67,72 +113,22 @@ def mask_shape(site: SiteSpec) -> Tuple[int, int]:
     return gates * units, inputs
 
 
-def install(stack: Stack, lstm: Any, names: List[str]) -> None:
-    """Give the LSTM its raw weights, and parametrise it if that is the way to wrap."""
-    torch = torch_module()
-    site = stack.job.site(stack.at(SITE))
-    if site is None:
-        return
-    if stack.options["wrap"] == "parametrize":
-        from harness.adapters.torch_tap import untapped
-
-        # Registering a parametrisation calls it once, to see whether shapes fit.
-        with untapped():
-            for name in names:
-                torch.nn.utils.parametrize.register_parametrization(lstm, name, _dropped_module(stack, site))
-        return
-    for name in names:
-        raw = getattr(lstm, name)
-        del lstm._parameters[name]
-        lstm.register_parameter(name + "_raw", raw)
-        setattr(lstm, name, raw.detach())
-
-
-def call(stack: Stack, lstm: Any, names: List[str], run: Any) -> Any:
-    """Call `run` with the LSTM's weights dropped."""
-    torch = torch_module()
-    site = stack.job.site(stack.at(SITE))
-    if site is None:
-        return run()
-    if stack.options["wrap"] == "parametrize":
-        with torch.nn.utils.parametrize.cached():
-            return run()
-    for name in names:
-        weight = dropped(getattr(lstm, name + "_raw"), stack, site)
-        setattr(lstm, name, torch.nn.Parameter(weight) if stack.options["wrap"] == "parameter" else weight)
-    return run()
-
-
-def dropped(raw: Any, stack: Stack, site: SiteSpec) -> Any:
-    """The raw weight times its mask."""
-    torch = torch_module()
-    train = stack.job.train or bool(stack.options["always"])
-    if not site.shared:
-        return torch.nn.functional.dropout(raw, site.rate, training=train)
-    mask = torch.nn.functional.dropout(raw.new_ones(mask_shape(site)), site.rate, training=train)
-    return mask.expand_as(raw) * raw
-
-
-def raw_parameter(stack: Stack, lstm: Any, name: str) -> Any:
-    """The parameter of that name; of a recurrent weight the raw one."""
-    if stack.job.site(stack.at(SITE)) is None or not name.startswith("weight_hh"):
-        return getattr(lstm, name)
-    if stack.options["wrap"] == "parametrize":
-        return lstm.parametrizations[name].original
-    return getattr(lstm, name + "_raw")
-
-
-def _dropped_module(stack: Stack, site: SiteSpec) -> Any:
-    """A parametrisation that drops."""
+def _as_module(function: Callable[[Any], Any]) -> Any:
+    """A function as the module that a parametrisation has to be."""
     torch = torch_module()
 
     class Dropped(torch.nn.Module):  # type: ignore[misc, name-defined]
         """W to mask * W."""
 
         def forward(self, raw: Any) -> Any:
-            return dropped(raw, stack, site)
+            return function(raw)
 
     return Dropped()
+
+
+def own_place(stack: Stack, layer: int, direction: int) -> Tuple[int, ...]:
+    """Where a layer's and direction's weight lies in the site's canonical array."""
+    return ((layer,) if stack.layers > 1 else ()) + ((direction,) if stack.directions == 2 else ())
 
 
 class WeightDropStack(NativeStack):
@@ -141,18 +137,18 @@ class WeightDropStack(NativeStack):
     sites = (*NativeStack.sites, SITE)
     defaults = {"batch_first": False, **DEFAULTS}
 
-    def names(self, layer: int) -> List[str]:
-        """Torch's names of a layer's recurrent weights."""
-        return ["weight_hh" + suffix for suffix in suffixes(layer, self.directions)]
+    def __init__(self, job: Job, sequence: str, prefix: str = "", options: Any = None) -> None:
+        super(WeightDropStack, self).__init__(job, sequence, prefix, options)
+        self.drop = WeightDrop(job, job.site(self.at(SITE)), self.options)
 
     @property
-    def all_names(self) -> List[str]:
-        """Those of all layers, in order."""
-        return [name for layer in range(self.layers) for name in self.names(layer)]
+    def names(self) -> List[str]:
+        """Torch's names of the recurrent weights, in order."""
+        return ["weight_hh" + suffix for layer in range(self.layers) for suffix in suffixes(layer, self.directions)]
 
     def check(self) -> None:
         super(WeightDropStack, self).check()
-        check(self)
+        self.drop.check()
 
     def check_shared(self, site: SiteSpec) -> None:
         if site.at != self.at(SITE):
@@ -162,22 +158,20 @@ class WeightDropStack(NativeStack):
         found = super(WeightDropStack, self).slots()
         # The weights are dropped when the LSTM is called: after its input was.
         before = sum(slot.site == self.at("input") for slot in found)
-        weights = [slot for layer in range(self.layers) for slot in slots(self, layer)]
-        return found[:before] + weights + found[before:]
+        directions = range(self.directions)
+        places = [own_place(self, layer, direction) for layer in range(self.layers) for direction in directions]
+        return found[:before] + self.drop.slots(*places) + found[before:]
 
     def build(self, weights: Dict[str, Any]) -> Any:
         built = super(WeightDropStack, self).build(weights)
-        install(self, built[1], self.all_names)
+        self.drop.install(built[1], self.names)
         return built
 
-    def share(self, built: Any, other: Stack) -> Any:
-        raise NotImplementedError
-
     def parameter(self, module: Any, name: str) -> Any:
-        return raw_parameter(self, module, name)
+        return self.drop.parameter(module, name)
 
     def _call(self, lstm: Any, x: Any, state: State) -> Any:
-        return call(self, lstm, self.all_names, lambda: lstm(x, state))
+        return self.drop.call(lstm, self.names, lambda: lstm(x, state))
 
 
 class AwdStack(LockedStack):
@@ -186,9 +180,13 @@ class AwdStack(LockedStack):
     sites = (*LockedStack.sites, SITE)
     defaults = DEFAULTS
 
+    def __init__(self, job: Job, sequence: str, prefix: str = "", options: Any = None) -> None:
+        super(AwdStack, self).__init__(job, sequence, prefix, options)
+        self.drop = WeightDrop(job, job.site(self.at(SITE)), self.options)
+
     def check(self) -> None:
         super(AwdStack, self).check()
-        check(self)
+        self.drop.check()
 
     def check_shared(self, site: SiteSpec) -> None:
         if site.at != self.at(SITE):
@@ -199,7 +197,7 @@ class AwdStack(LockedStack):
         emitted = super(AwdStack, self).slots()
         found = [slot for slot in emitted if slot.site == self.at("input")]
         for layer in range(self.layers):
-            found += slots(self, layer)
+            found += self.drop.slots(own_place(self, layer, 0))
             above, place = (self.at("between_layers"), (layer,)) if layer < self.layers - 1 else (self.at("output"), ())
             found += [slot for slot in emitted if slot.site == above and slot.place == place]
         return found
@@ -207,11 +205,11 @@ class AwdStack(LockedStack):
     def build(self, weights: Dict[str, Any]) -> Any:
         built = super(AwdStack, self).build(weights)
         for lstm in built:
-            install(self, lstm, ["weight_hh_l0"])
+            self.drop.install(lstm, ["weight_hh_l0"])
         return built
 
     def parameter(self, module: Any, name: str) -> Any:
-        return raw_parameter(self, module, name)
+        return self.drop.parameter(module, name)
 
     def layer(self, lstm: Any, x: Any, state: State) -> Any:
-        return call(self, lstm, ["weight_hh_l0"], lambda: lstm(x, state))
+        return self.drop.call(lstm, ["weight_hh_l0"], lambda: lstm(x, state))

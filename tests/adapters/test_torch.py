@@ -36,6 +36,19 @@ HALVES = [at("encoder.input", 0.3, "gates"), at("decoder.output", 0.3), at("deco
 TWO_WAYS = [at("input", 0.3, "directions", "gates"), at("between_layers", 0.4), at("output")]
 LENGTHS = np.array([4, 6, 1])
 
+WORDS = np.random.default_rng(3).integers(0, 7, (3, 6))
+TABLE = {"vocabulary": 7, "features": 4}
+MODEL = {**TABLE, "units": 5, "layers": 3, "return_state": True}
+AWD = [
+    at("embedding.rows", 0.3, "batch", "features"),
+    at("input", 0.3, "time"),
+    at("layer0.weight.recurrent", 0.5),
+    at("layer1.weight.recurrent", 0.4, "inputs"),
+    at("between_layers", 0.25, "time"),
+    at("layer2.weight.recurrent", 0.3, "gates", "units"),
+    at("output", 0.4, "time"),
+]
+
 Case = tuple[str, str, Mapping[str, Any], Sequence[Mapping[str, Any]]]
 
 CASES: list[Case] = [
@@ -87,6 +100,11 @@ CASES: list[Case] = [
     ("lstm", "recipe.AWD_LSTM", {**FULL, "layers": 3}, [at("weight.recurrent", 0.5), *LOCKED]),
     ("lstm", "recipe.AWD_LSTM", FULL, [at("weight.recurrent", 0.5, "inputs"), at("output", 0.3, "time")]),
     ("lstm", "recipe.lstm_loop", {**FULL, "recurrent_activation": "hard_sigmoid_keras2"}, ()),
+    ("embedding", "torch.nn.Embedding", TABLE, ()),
+    ("embedding", "recipe.embedded_dropout", TABLE, AWD[:1]),
+    ("awd_lstm", "recipe.AWD_LSTM", MODEL, AWD),
+    ("awd_lstm", "recipe.AWD_LSTM", {**MODEL, "tied": True}, AWD),
+    ("awd_lstm", "recipe.AWD_LSTM", {**MODEL, "layers": 1}, AWD[1:3]),
     ("encoder_decoder", "torch.nn.LSTM", {**FULL, "layers": 2}, HALVES),
     ("encoder_decoder", "torch.nn.LSTM", {**FULL, "layers": 2, "tied": True}, HALVES),
     ("encoder_decoder", "torch.nn.LSTMCell", {**FULL, "layers": 2, "tied": True}, HALVES),
@@ -106,6 +124,8 @@ def call(case: Case, **more: Any) -> Call:
     inputs = {"x": X, "z": Z} if layer == "encoder_decoder" else {"x": X}
     if layer == "lstm" and config.get("layers") == 3:
         inputs |= {"h0": H, "c0": H[::-1]}
+    if layer in ("embedding", "awd_lstm"):
+        inputs = {"x": WORDS}
     if config.get("padding"):
         inputs |= {"lengths": LENGTHS}
     return Call("torch", name, layer, config, dropout, inputs=more.pop("inputs", inputs), **more)
@@ -260,6 +280,10 @@ REFUSED: list[tuple[Case, str]] = [
     (("lstm", "torch.nn.LSTMCell", FULL, [at("state.h", 0.3, "time")]), "one state.h for all gates"),
     (("lstm", "recipe.LockedDropout", FULL, [at("output", 0.3)]), "shared"),
     (("lstm", "torch.nn.LSTM", {**FULL, "peepholes": True}, ()), "no setting peepholes"),
+    (("embedding", "torch.nn.Embedding", TABLE, AWD[:1]), "no dropout at 'embedding.rows'"),
+    (("embedding", "recipe.embedded_dropout", TABLE, [at("embedding.rows", 0.3)]), "shared"),
+    (("awd_lstm", "recipe.AWD_LSTM", MODEL, [at("output")]), "shared"),
+    (("awd_lstm", "recipe.AWD_LSTM", MODEL, [at("layer1.weight.recurrent", 0.3, "units")]), "shared"),
     (("lstm", "torch.nn.LSTM", {**FULL, "go_backwards": True}, ()), "no setting go_backwards"),
     (("lstm", "torch.nn.LSTM", {**FULL, "padding": "repeat"}, ()), "padded with zeros"),
     (("lstm", "torch.nn.LSTMCell", {**FULL, "bidirectional": True}, ()), "no setting bidirectional"),
@@ -475,3 +499,17 @@ def test_weight_drop_options() -> None:
     gates: Case = ("lstm", "recipe.WeightDrop", FULL, [at("weight.recurrent", 0.5, "gates")])
     with pytest.raises(Unsupported, match="shared"):
         call(gates).run()
+
+
+def test_a_language_model_that_wraps_its_dropped_weights_does_not_train_them() -> None:
+    model: Case = ("awd_lstm", "recipe.AWD_LSTM", MODEL, AWD)
+    result = call(model, options={"wrap": "parameter"}).run()
+    for layer in range(3):
+        assert not result.gradients[f"layer{layer}.recurrent_kernel"].any()
+        assert result.gradients[f"layer{layer}.kernel"].any()
+
+
+def test_initial_states_of_a_language_model() -> None:
+    states = {f"layer{layer}.{name}0": np.full((3, 5), 0.5) for layer in range(3) for name in "hc"}
+    job = Call("torch", "recipe.AWD_LSTM", "awd_lstm", MODEL, AWD, inputs={"x": WORDS, **states})
+    assert job.worst(job.run()) <= 1.0

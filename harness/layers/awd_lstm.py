@@ -13,7 +13,8 @@ Sites (V vocabulary, E features, H units; the last layer's units are E where wei
     input                      (batch, time, features E)              on the looked-up embeddings
     between_layers             (layers L - 1, batch, time, features H)
     output                     (batch, time, features)                 on the last layer's output
-    layer0.weight.recurrent …  (inputs, gates 4, units)
+    weight.recurrent           (inputs, gates 4, units)                of every layer: resolves to one site a layer,
+                               `layer0.weight.recurrent` …, as the layers' units may differ
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from harness.layers._sites import active_multiplier, resolve
 from harness.layers.base import Config, DropoutSpec, Evaluation, LayerKind, Refused, Shapes, register
 from harness.records import Arrays, Site
 from harness.rounding import Rounding
+
+WEIGHT = "weight.recurrent"
 
 
 class AwdLstmConfig(Config):
@@ -63,7 +66,7 @@ class AwdLstm(LayerKind):
 
     name = "awd_lstm"
     Config = AwdLstmConfig
-    site_names = (SITE, "input", "between_layers", "output", "weight.recurrent")
+    site_names = (SITE, "input", "between_layers", "output", WEIGHT)
 
     def input_names(self, config: AwdLstmConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return x, the tokens; and each layer's initial state, zero where it is not given."""
@@ -95,7 +98,7 @@ class AwdLstm(LayerKind):
         return shapes | {"decoder.bias": (config.vocabulary,)}
 
     def sites(self, config: AwdLstmConfig, dropout: Sequence[DropoutSpec], inputs: Shapes) -> tuple[Site, ...]:
-        """Resolve the `dropout` list in its order; `weight.recurrent` is named by layer."""
+        """Resolve the `dropout` list in its order; `weight.recurrent` becomes one site a layer."""
         self.check_inputs(config, inputs)
         batch, time = inputs["x"]
         sequence = ("batch", "time", "features")
@@ -106,18 +109,20 @@ class AwdLstm(LayerKind):
         }
         if config.layers > 1:
             known["between_layers"] = (("layers", *sequence), (config.layers - 1, batch, time, config.units))
-        for layer, (_, units) in enumerate(widths):
-            known[f"layer{layer}.weight.recurrent"] = (("inputs", "gates", "units"), (units, 4, units))
         found: list[Site] = []
         for index, spec in enumerate(dropout):
-            if any(site.at == spec.at for site in found):
+            if any(other.at == spec.at for other in dropout[:index]):
                 raise Refused(("dropout", index, "at"), f"site {spec.at!r} is listed twice")
             if spec.at == SITE:
                 found.append(row_site(spec, index, batch, config.vocabulary, config.features))
+            elif spec.at == WEIGHT:
+                for layer, (_, units) in enumerate(widths):
+                    own = spec.model_copy(update={"at": f"layer{layer}.{WEIGHT}"})
+                    found.append(resolve(own, index, ("inputs", "gates", "units"), (units, 4, units)))
             elif spec.at in known:
                 found.append(resolve(spec, index, *known[spec.at]))
             else:
-                names = (SITE, *known)
+                names = (SITE, WEIGHT, *known)
                 hint = did_you_mean(spec.at, names)
                 message = f"no site {spec.at!r} here{hint}; there are: {', '.join(names)}"
                 raise Refused(("dropout", index, "at"), message)

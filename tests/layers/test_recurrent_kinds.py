@@ -63,7 +63,7 @@ def awd_calls(draw: Any, layer: str) -> tuple[dict[str, Any], dict[str, tuple[in
         "embedding.rows": ("batch", "vocabulary", "features"),
         "input": SEQUENCE,
         "output": SEQUENCE,
-        **{f"layer{layer}.weight.recurrent": ("inputs", "gates", "units") for layer in range(layers)},
+        "weight.recurrent": ("inputs", "gates", "units"),
     }
     if layers > 1:
         axes["between_layers"] = ("layers", *SEQUENCE)
@@ -228,7 +228,7 @@ def test_the_language_model_is_its_parts(tied: bool, shared: tuple[str, ...]) ->
         DropoutSpec(at="input", **locked),
         DropoutSpec(at="between_layers", **locked),
         DropoutSpec(at="output", **locked),
-        *(DropoutSpec(at=f"layer{layer}.weight.recurrent", rate=0.5, shared=shared) for layer in range(3)),
+        DropoutSpec(at="weight.recurrent", rate=0.5, shared=shared),
     ]
     case = scenario("awd_lstm", config, {"x": (2, 5)}, dropout, seed=3)
     found = case.run()
@@ -257,9 +257,9 @@ def test_the_language_model_is_its_parts(tied: bool, shared: tuple[str, ...]) ->
             "awd_lstm",
             {"vocabulary": 4, "features": 2, "units": 3},
             {"x": (5, 7)},
-            ["weight.recurrent"],
-            ("dropout", 0, "at"),
             ["layer0.weight.recurrent"],
+            ("dropout", 0, "at"),
+            ["weight.recurrent"],
         ),
         (
             "awd_lstm",

@@ -53,12 +53,14 @@ def order(evidence: Evidence) -> Iterator[Finding]:
 
 
 def last_step_plans(context: Context) -> bool:
-    """Where the whole sequence and the states are returned and nothing is dropped between them."""
+    """Where the whole sequence and the states are returned, nothing is dropped between them, and it ends where y ends."""
+    config = context.variant.config
     return (
-        states(context)
+        context.variant.layer == "lstm"
+        and states(context)
         and len(context.output_shapes.get("y", ())) == 3
         and not any(site.at == "output" for site in active_sites(context))
-        and context.variant.layer == "lstm"
+        and not (config.bidirectional or config.drop_leaving_state or config.padding in ("zeros", "free"))
     )
 
 

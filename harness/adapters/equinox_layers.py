@@ -19,6 +19,7 @@ from harness.adapters.jax_stack import (
     State,
     Weights,
     halves,
+    places,
 )
 from harness.tape import Slot
 
@@ -81,8 +82,7 @@ class LSTMCell(StackAdapter):
     def slot(self, part: Part) -> Slot:
         """As every stack, but the shared axes are mapped away before the layer draws."""
         slot = super(LSTMCell, self).slot(part)
-        kept = tuple(size for size, axis in zip(part.shape, part.site.axes[-3:]) if axis not in part.site.shared)
-        return slot._replace(shape=kept)
+        return slot._replace(shape=tuple(size for axis, size in enumerate(part.shape) if axis not in part.shared))
 
     def step_slot(self, part: Part, step: int, steps: int) -> Slot:
         """One state (B, H), or (H,) where one key serves the whole batch."""
@@ -93,17 +93,15 @@ class LSTMCell(StackAdapter):
         """The cell scanned over time and mapped over the batch; a key for each place, by jax.random.split."""
         import equinox
         import jax
+        import jax.numpy as jnp
 
         unroll = self.option(job, "unroll")
-        places = len(halves(job)) * (3 * job.config.get("layers", 1) + 1)
-        keys = iter(jax.random.split(key, places))
+        keys = iter(jax.random.split(key, len(halves(job)) + 4 * len(places(job))))
 
         def drop(part: Part, array: Any) -> Any:
-            layer = equinox.nn.Dropout(part.site.rate)
-            shared = [axis for axis, name in enumerate(part.site.axes[-3:]) if name in part.site.shared]
-            return mapped(layer, shared)(array, next(keys))
+            return mapped(equinox.nn.Dropout(part.site.rate), part.shared)(array, next(keys))
 
-        def sequence(layer: Layer, x: Any, state: State) -> Tuple[Any, State]:
+        def one_way(layer: Layer, x: Any, state: State) -> Tuple[Any, State]:
             cell = cell_of(layer.weights, x.shape[-1], job.config["units"])
             batch, steps = x.shape[0], x.shape[1]
             key_h, axis_h = state_keys(layer.h, next(keys), batch, steps)
@@ -122,8 +120,15 @@ class LSTMCell(StackAdapter):
                 each_c = None if layer.c is None or layer.c.shares("time") else key_c
                 return jax.lax.scan(step, (h, c), (x, each_h, each_c), unroll=unroll)
 
+            # A sequence is read from its end by turning it round, so that steps and keys count in the order of reading.
+            x = x[:, ::-1] if layer.reverse else x
             state, y = jax.vmap(one, in_axes=(0, 0, 0, axis_h, axis_c))(x, state[0], state[1], key_h, key_c)
             return y, state
+
+        def sequence(ways: Sequence[Layer], x: Any, states: Sequence[State], lengths: Any) -> Tuple[Any, List[State]]:
+            ran = [one_way(layer, x, state) for layer, state in zip(ways, states)]
+            y = ran[0][0] if len(ran) == 1 else jnp.concatenate([ran[0][0], ran[1][0][:, ::-1]], axis=-1)
+            return y, [state for _, state in ran]
 
         return sequence, drop
 

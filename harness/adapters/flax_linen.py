@@ -7,13 +7,13 @@ are part of what is drawn: Linen's automatic ones, as a model written in one com
 Imported on Python 3.6 with NumPy alone: flax is imported inside functions.
 """
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from harness.adapters.base import Job, Unsupported, implementation
+from harness.adapters.flax_settings import ALL_STEPS, EACH_STEP, FLAX_SETTINGS, GATES, check_settings
 from harness.adapters.jax_adapter import Function, JaxAdapter, active, whole
 from harness.adapters.jax_stack import (
     DropOf,
-    Half,
     Layer,
     Part,
     SequenceOf,
@@ -21,16 +21,11 @@ from harness.adapters.jax_stack import (
     State,
     Weights,
     broadcast_dims,
-    halves,
-    layer_weights,
+    drop_weights,
+    places,
+    run_stacks,
 )
 from harness.tape import Slot
-
-GATES = ("i", "f", "g", "o")
-
-#: Collections of keys: Linen's usual one, and one for masks that every step of a sequence uses.
-EACH_STEP = "dropout"
-ALL_STEPS = "recurrent_dropout"
 
 
 @implementation("flax.linen.Dropout", ["jax"], "dropout", needs=["jax", "flax"])
@@ -65,9 +60,9 @@ class Dropout(JaxAdapter):
         return call
 
 
-def cell_name(half: Half, layer: int) -> str:
-    """A cell's name among the module's parameters; tied stacks have the same."""
-    return "%scell%d" % (half.weights.replace(".", "_"), layer)
+def cell_name(half: str, number: int, way: int) -> str:
+    """A cell's name among the module's parameters."""
+    return "%scell%d%s" % (half.replace(".", "_"), number, ("", "_backward")[way])
 
 
 def cell_parameters(weights: Weights) -> Dict[str, Any]:
@@ -82,58 +77,80 @@ def cell_parameters(weights: Weights) -> Dict[str, Any]:
 
 
 class _Stack(StackAdapter):
+    settings = FLAX_SETTINGS
     #: the cell's name in flax.linen.
     cell = ""
 
+    def check(self, job: Job) -> None:
+        """Refuse what a Flax cell or RNN has no word for."""
+        super(_Stack, self).check(job)
+        check_settings(job)
+
     def function(self, job: Job) -> Function:
-        """The layer kind as the one compact method of a Linen module, applied to parameters made of canonical weights."""
+        """The layer kind as the one compact method of a Linen module, applied to parameters made of canonical weights.
+
+        Parameters are data in Linen, so a dropped weight is an nn.Dropout applied to them beforehand, with a key of its own.
+        """
         adapter = self
 
         def call(key: Any, arrays: Dict[str, Any]) -> Dict[str, Any]:
             import flax.linen as nn
+            import jax
 
             class Model(nn.Module):  # type: ignore[misc]
                 """The pipeline with nn.RNN and nn.Dropout."""
 
                 @nn.compact  # type: ignore[untyped-decorator]
-                def __call__(self, arrays: Dict[str, Any]) -> Dict[str, Any]:
-                    return adapter.run_stacks(job, arrays, *adapter.model(job, None))
+                def __call__(self, arrays: Dict[str, Any], weights: Any) -> Dict[str, Any]:
+                    return run_stacks(job, arrays, weights, *adapter.model(job, None))
 
-            parameters = {
-                cell_name(half, layer): cell_parameters(layer_weights(job, half, layer, arrays))
-                for half in halves(job)
-                for layer in range(job.config.get("layers", 1))
-            }
+            count = sum(len(self.weight_parts(job, *place)) for place in places(job))
+            keys = iter(jax.random.split(key, count + 1) if count else [key])
+
+            def drop(part: Part, array: Any) -> Any:
+                layer = nn.Dropout(part.site.rate, broadcast_dims=part.shared, deterministic=False)
+                return layer.apply({}, array, rngs={EACH_STEP: next(keys)} if self.drawn(part) else {})
+
+            weights = drop_weights(job, arrays, drop)
+            key = next(keys)
+            parameters = {cell_name(*place): cell_parameters(found) for place, found in weights.items()}
             rngs = {EACH_STEP: key, ALL_STEPS: key} if job.train else {}
-            return dict(Model().apply({"params": parameters}, arrays, rngs=rngs))
+            return dict(Model().apply({"params": parameters}, arrays, weights, rngs=rngs))
 
         return call
 
     def model(self, job: Job, key: Any) -> Tuple[SequenceOf, DropOf]:
-        """What the module's compact method calls: nn.RNN around a cell for each layer, an nn.Dropout for each place.
+        """What the module's compact method calls: nn.RNN around a cell for each layer, two of them in an nn.Bidirectional.
 
-        Cells are shared by name, so that tied stacks use one; dropout layers are `Dropout_0`, `Dropout_1` … as they come.
-        A state's dropout stands in a cell around the cell, on the collection that nn.RNN splits at every step or, where
-        the mask is shared over time, on the one that it does not (`split_rngs`).
+        Dropout layers are `Dropout_0`, `Dropout_1` … as they come. A state's stands in a cell around the cell, on the collection
+        that nn.RNN splits at every step or, where the mask is shared over time, on the one that it does not (`split_rngs`).
         """
         import flax.linen as nn
 
-        cells: Dict[str, Any] = {}
         unroll = self.option(job, "unroll")
+        gate_fn = nn.hard_sigmoid if job.config.get("recurrent_activation") else nn.sigmoid
 
         def drop(part: Part, array: Any) -> Any:
-            shared = broadcast_dims(part.shape, array.shape)
-            return nn.Dropout(part.site.rate, broadcast_dims=shared, deterministic=False)(array)
+            return nn.Dropout(part.site.rate, broadcast_dims=part.shared, deterministic=False)(array)
 
-        def sequence(layer: Layer, x: Any, state: State) -> Tuple[Any, State]:
-            name = cell_name(layer.half, layer.number)
-            if name not in cells:
-                cells[name] = getattr(nn, self.cell)(job.config["units"], name=name)
-            cell = cells[name] if layer.h is None and layer.c is None else masked_cell(cells[name], layer)
-            split = {"params": False, EACH_STEP: True, ALL_STEPS: False}
-            h0, c0 = state
-            (c, h), y = nn.RNN(cell, return_carry=True, unroll=unroll, split_rngs=split)(x, initial_carry=(c0, h0))
-            return y, (h, c)
+        def rnn(layer: Layer) -> Any:
+            name = cell_name(layer.half.sites, layer.number, layer.direction)
+            cell = getattr(nn, self.cell)(job.config["units"], gate_fn=gate_fn, name=name)
+            if layer.h is not None or layer.c is not None:
+                cell = masked_cell(cell, layer)
+            return nn.RNN(cell, unroll=unroll, split_rngs={"params": False, EACH_STEP: True, ALL_STEPS: False})
+
+        def sequence(ways: Sequence[Layer], x: Any, states: Sequence[State], lengths: Any) -> Tuple[Any, List[State]]:
+            runs = [rnn(layer) for layer in ways]
+            carries = [(c0, h0) for h0, c0 in states]
+            if len(ways) == 1:
+                carry, y = runs[0](
+                    x, initial_carry=carries[0], seq_lengths=lengths, return_carry=True, reverse=ways[0].reverse
+                )
+                return y, [carry[::-1]]
+            both = nn.Bidirectional(*runs, return_carry=True)
+            carries, y = both(x, initial_carry=tuple(carries), seq_lengths=lengths)
+            return y, [carry[::-1] for carry in carries]
 
         return sequence, drop
 

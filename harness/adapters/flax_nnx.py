@@ -6,18 +6,13 @@ input's side, kernel and bias on the hidden side (LSTMCell), or all gates side b
 Imported on Python 3.6 with NumPy alone: flax is imported inside functions.
 """
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from harness.adapters.base import Job, Unsupported, implementation
+from harness.adapters.flax_settings import ALL_STEPS, EACH_STEP, FLAX_SETTINGS, GATES, check_settings
 from harness.adapters.jax_adapter import Function, JaxAdapter, active, whole
 from harness.adapters.jax_stack import DropOf, Layer, Part, SequenceOf, StackAdapter, State, Weights, broadcast_dims
 from harness.tape import Slot
-
-GATES = ("i", "f", "g", "o")
-
-#: Streams of keys: nnx.Dropout's own, and one for masks that every step of a sequence uses.
-EACH_STEP = "dropout"
-ALL_STEPS = "recurrent_dropout"
 
 
 @implementation("flax.nnx.Dropout", ["jax"], "dropout", needs=["jax", "flax"])
@@ -56,11 +51,18 @@ class Dropout(JaxAdapter):
 
 
 class _Stack(StackAdapter):
-    def model(self, job: Job, key: Any) -> Tuple[SequenceOf, DropOf]:
-        """nnx.RNN around a cell for each layer; an nnx.Dropout for each place, all on the streams of one nnx.Rngs.
+    settings = FLAX_SETTINGS
 
-        A state's dropout stands in a cell around the cell. nnx.RNN carries a stream from step to step, or gives every step the
-        same (`broadcast_rngs`) where the mask is shared over time.
+    def check(self, job: Job) -> None:
+        """Refuse what a Flax cell or RNN has no word for."""
+        super(_Stack, self).check(job)
+        check_settings(job)
+
+    def model(self, job: Job, key: Any) -> Tuple[SequenceOf, DropOf]:
+        """nnx.RNN around a cell for each layer, two of them in an nnx.Bidirectional; an nnx.Dropout for each place.
+
+        All dropout layers stand on the streams of one nnx.Rngs; a state's stands in a cell around the cell. nnx.RNN carries a
+        stream from step to step, or gives every step the same (`broadcast_rngs`) where the mask is shared over time.
         """
         from flax import nnx
 
@@ -68,21 +70,30 @@ class _Stack(StackAdapter):
         unroll = self.option(job, "unroll")
 
         def drop(part: Part, array: Any) -> Any:
-            return nnx.Dropout(part.site.rate, broadcast_dims=broadcast_dims(part.shape, array.shape), rngs=rngs)(array)
+            return nnx.Dropout(part.site.rate, broadcast_dims=part.shared, rngs=rngs)(array)
 
-        def sequence(layer: Layer, x: Any, state: State) -> Tuple[Any, State]:
-            cell = self.cell(x.shape[-1], job.config["units"], layer.weights)
+        def rnn(layer: Layer, features: int) -> Any:
+            cell = self.cell(features, job, layer.weights)
             broadcast = None
             if layer.h is not None or layer.c is not None:
                 cell, broadcast = masked_cell(cell, layer, rngs), ALL_STEPS
-            h0, c0 = state
-            run = nnx.RNN(cell, return_carry=True, unroll=unroll, broadcast_rngs=broadcast)
-            (c, h), y = run(x, initial_carry=(c0, h0))
-            return y, (h, c)
+            return nnx.RNN(cell, unroll=unroll, broadcast_rngs=broadcast)
+
+        def sequence(ways: Sequence[Layer], x: Any, states: Sequence[State], lengths: Any) -> Tuple[Any, List[State]]:
+            runs = [rnn(layer, x.shape[-1]) for layer in ways]
+            carries = [(c0, h0) for h0, c0 in states]
+            if len(ways) == 1:
+                carry, y = runs[0](
+                    x, initial_carry=carries[0], seq_lengths=lengths, return_carry=True, reverse=ways[0].reverse
+                )
+                return y, [carry[::-1]]
+            both = nnx.Bidirectional(*runs)
+            carries, y = both(x, initial_carry=tuple(carries), seq_lengths=lengths, return_carry=True)
+            return y, [carry[::-1] for carry in carries]
 
         return sequence, drop
 
-    def cell(self, features: int, units: int, weights: Weights) -> Any:
+    def cell(self, features: int, job: Job, weights: Weights) -> Any:
         """The cell with its weights in place."""
         raise NotImplementedError
 
@@ -122,8 +133,8 @@ def masked_cell(inner: Any, layer: Layer, rngs: Any) -> Any:
     return Masked()
 
 
-def _zeros(dtype: Any) -> Dict[str, Any]:
-    """Initialisers that draw nothing: the weights are put in afterwards."""
+def _choices(job: Job, weights: Weights) -> Dict[str, Any]:
+    """A cell's arguments: initialisers that draw nothing, as the weights are put in afterwards, and the gates' activation."""
     from flax import nnx
 
     zeros = nnx.initializers.zeros_init()
@@ -131,8 +142,9 @@ def _zeros(dtype: Any) -> Dict[str, Any]:
         "kernel_init": zeros,
         "recurrent_kernel_init": zeros,
         "bias_init": zeros,
-        "param_dtype": dtype,
+        "param_dtype": weights.kernel.dtype,
         "rngs": nnx.Rngs(0),
+        "gate_fn": nnx.hard_sigmoid if job.config.get("recurrent_activation") else nnx.sigmoid,
     }
 
 
@@ -141,11 +153,12 @@ def _zeros(dtype: Any) -> Dict[str, Any]:
 class LSTMCell(_Stack):
     """Eight nnx.Linear layers; `if_` because `if` is a keyword."""
 
-    def cell(self, features: int, units: int, weights: Weights) -> Any:
+    def cell(self, features: int, job: Job, weights: Weights) -> Any:
         """ii, if_, ig, io: blocks of the kernel; hi, hf, hg, ho: blocks of the recurrent kernel and the bias."""
         from flax import nnx
 
-        cell = nnx.LSTMCell(features, units, **_zeros(weights.kernel.dtype))
+        units = job.config["units"]
+        cell = nnx.LSTMCell(features, units, **_choices(job, weights))
         for number, gate in enumerate(GATES):
             block = slice(number * units, (number + 1) * units)
             entering = getattr(cell, "if_" if gate == "f" else "i" + gate)
@@ -161,11 +174,11 @@ class LSTMCell(_Stack):
 class OptimizedLSTMCell(_Stack):
     """Two nnx.Linear layers whose columns are the gates i, f, g, o."""
 
-    def cell(self, features: int, units: int, weights: Weights) -> Any:
+    def cell(self, features: int, job: Job, weights: Weights) -> Any:
         """dense_i: the kernel; dense_h: the recurrent kernel and the bias."""
         from flax import nnx
 
-        cell = nnx.OptimizedLSTMCell(features, units, **_zeros(weights.kernel.dtype))
+        cell = nnx.OptimizedLSTMCell(features, job.config["units"], **_choices(job, weights))
         cell.dense_i.kernel = nnx.Param(weights.kernel)
         cell.dense_h.kernel = nnx.Param(weights.recurrent_kernel)
         cell.dense_h.bias = nnx.Param(weights.bias)

@@ -1,28 +1,33 @@
 """An LSTM in plain JAX: `jax.lax.scan` over the step that people write, with every dropout site of the vocabulary.
 
-Masks are drawn before the scan, one for each site and in the order input, state.h, state.c, between_layers, output, from keys
-that `jax.random.split` gives. A mask shared over time has one step, which every step uses (Gal & Ghahramani 2016,
-arXiv 1512.05287); a mask for each gate makes four products instead of one.
+Masks are drawn before the scan, one for each site and in the order of `ORDER`, from keys that `jax.random.split` gives. A mask
+shared over time has one step, which every step uses (Gal & Ghahramani 2016, arXiv 1512.05287); a mask for each gate makes four
+products instead of one; a dropped recurrent kernel is made once a call (Merity et al. 2018, arXiv 1708.02182).
 
 Imported on Python 3.6 with NumPy alone: jax is imported inside functions.
 """
 
 import math
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional
 
-from harness.adapters.base import Job, SiteSpec, implementation
+from harness.adapters.base import Job, SiteSpec, Unsupported, implementation
 from harness.adapters.jax_adapter import Function, JaxAdapter, active, whole_slots
+from harness.adapters.jax_lstm_step import Cell, Walk, run_layer
 from harness.adapters.jax_stack import (
+    HALVES,
     Half,
     State,
-    Weights,
+    above,
+    directions_of,
     halves,
     initial_states,
-    layer_weights,
+    layers_of,
     outputs_of,
+    weight_prefix,
 )
+from harness.tape import Slot
 
-ORDER = ("input", "state.h", "state.c", "between_layers", "output")
+ORDER = ("weight.recurrent", "input", "state.h", "state.c", "between_layers", "output")
 
 
 def factor(site: SiteSpec, key: Any, dtype: Any) -> Any:
@@ -39,60 +44,34 @@ def factor(site: SiteSpec, key: Any, dtype: Any) -> Any:
     return mask if site.scale == "none" else mask / keep
 
 
-def step_of(factors: Any, axis: int) -> Tuple[Any, Any]:
-    """A mask as (what every step uses, what each step takes its own slice of, time first); one of them is None."""
-    import jax.numpy as jnp
-
-    if factors is None:
-        return None, None
-    if factors.shape[axis] == 1:
-        return jnp.squeeze(factors, axis), None
-    return None, jnp.moveaxis(factors, axis, 0)
-
-
-def gates_of(entering: Any, kernel: Any) -> Any:
-    """(G, B, I) times (I, 4H): one product where the gates share their input, else one for each gate. Gives (B, 4H)."""
-    import jax.numpy as jnp
-
-    if entering.shape[0] == 1:
-        return entering[0] @ kernel
-    units = kernel.shape[1] // 4
-    return jnp.concatenate([entering[gate] @ kernel[:, gate * units : (gate + 1) * units] for gate in range(4)], axis=1)
-
-
-def lstm(weights: Weights, x: Any, state: State, h_factor: Any, c_factor: Any, unroll: int) -> Tuple[Any, State]:
-    """Scan one layer.
-
-    x (G, B, T, D), masked already; state h, c (B, H); h_factor (G, B, T or 1, H) and c_factor (B, T or 1, H), or None.
-    Returns every step's h (B, T, H) and the last (h, c).
-    """
-    import jax
-    import jax.numpy as jnp
-
-    h_always, h_steps = step_of(h_factor, 2)
-    c_always, c_steps = step_of(c_factor, 1)
-
-    def step(state: State, given: Any) -> Tuple[State, Any]:
-        h, c = state
-        x_t, h_step, c_step = given
-        h_mask = h_always if h_step is None else h_step
-        c_mask = c_always if c_step is None else c_step
-        entering = h[None] if h_mask is None else h[None] * h_mask
-        c = c if c_mask is None else c * c_mask
-        z = gates_of(x_t, weights.kernel) + gates_of(entering, weights.recurrent_kernel) + weights.bias
-        i, f, g, o = jnp.split(z, 4, axis=-1)
-        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
-        h = jax.nn.sigmoid(o) * jnp.tanh(c)
-        return (h, c), h
-
-    state, y = jax.lax.scan(step, state, (jnp.moveaxis(x, 2, 0), h_steps, c_steps), unroll=unroll)
-    return jnp.moveaxis(y, 0, 1), state
-
-
 def sites_in_order(job: Job) -> List[SiteSpec]:
-    """The sites that draw, in the order in which they do."""
+    """The sites that do anything, in the order in which they draw."""
     wanted = [job.site(half.sites + at) for half in halves(job) for at in ORDER]
     return [site for site in wanted if site is not None and active(job, site)]
+
+
+class Factors(object):
+    """The drawn factors by site, and the share that one layer has of each."""
+
+    def __init__(self, job: Job, key: Any, dtype: Any) -> None:
+        import jax
+
+        drawn = sites_in_order(job)
+        keys = jax.random.split(key, max(len(drawn), 1))
+        self._sites = {site.at: site for site in drawn}
+        self._found = {site.at: factor(site, keys[number], dtype) for number, site in enumerate(drawn)}
+
+    def of(self, half: Half, at: str, number: int = 0, way: int = 0) -> Any:
+        """The factor without its axes `layers` and `directions`; None where the site does nothing."""
+        name = half.sites + at
+        if name not in self._found:
+            return None
+        value = self._found[name]
+        for axis in self._sites[name].axes:
+            if axis not in ("layers", "directions"):
+                break
+            value = value[min(number if axis == "layers" else way, value.shape[0] - 1)]
+        return value
 
 
 @implementation("jax.lax.scan", ["jax"], "lstm", needs=["jax"], recipe=True)
@@ -102,9 +81,29 @@ class Scan(JaxAdapter):
 
     options = {"jit": True, "unroll": 1}
     noises = ("bernoulli", "gaussian")
-    sites = tuple(prefix + at for prefix in ("", "encoder.", "decoder.") for at in ORDER)
+    sites = tuple(prefix + at for prefix in HALVES for at in ORDER)
+    settings = (
+        *JaxAdapter.settings,
+        "forget_bias",
+        "peepholes",
+        "cell_clip",
+        "projection",
+        "projection_clip",
+        "recurrent_activation",
+        "bidirectional",
+        "go_backwards",
+        "padding",
+        "drop_leaving_state",
+    )
 
-    def slots(self, job: Job) -> Any:
+    def check(self, job: Job) -> None:
+        """`unroll` must be a count."""
+        super(Scan, self).check(job)
+        unroll = self.option(job, "unroll")
+        if isinstance(unroll, bool) or not isinstance(unroll, int) or unroll < 1:
+            raise Unsupported("option unroll is a number of steps, not %r" % (unroll,))
+
+    def slots(self, job: Job) -> List[Slot]:
         """One draw a site, in its canonical shape; none at rate 1."""
         return whole_slots(job, [site for site in sites_in_order(job) if site.rate < 1.0])
 
@@ -112,39 +111,45 @@ class Scan(JaxAdapter):
         """The layer kind."""
 
         def call(key: Any, arrays: Dict[str, Any]) -> Dict[str, Any]:
-            import jax
-
-            drawn = sites_in_order(job)
-            keys = jax.random.split(key, max(len(drawn), 1))
-            dtype = arrays["x"].dtype
-            factors = {site.at: factor(site, keys[number], dtype) for number, site in enumerate(drawn)}
-            states: Optional[List[State]] = None
+            factors = Factors(job, key, arrays["x"].dtype)
+            states: List[List[State]] = []
             ran = []
             for half in halves(job):
+                states = states or initial_states(job, arrays, arrays[half.sequence])
                 y, states = self._half(job, half, arrays, factors, states)
                 ran.append((half, y, states))
             return outputs_of(job, ran)
 
         return call
 
-    def _half(
-        self, job: Job, half: Half, arrays: Dict[str, Any], factors: Dict[str, Any], states: Optional[List[State]]
-    ) -> Tuple[Any, List[State]]:
-        layers, unroll = job.config.get("layers", 1), self.option(job, "unroll")
-        x = arrays[half.sequence]
-        states = initial_states(job, arrays, x) if states is None else states
-        masks = [factors.get(half.sites + at) for at in ORDER]
-        entering, h_masks, c_masks, between, emitted = masks
-        x = x[None] if entering is None else x[None] * entering
-        last: List[State] = []
-        for layer in range(layers):
-            weights = layer_weights(job, half, layer, arrays)
-            h_mask = h_masks if h_masks is None or layers == 1 else h_masks[min(layer, h_masks.shape[0] - 1)]
-            c_mask = c_masks if c_masks is None or layers == 1 else c_masks[min(layer, c_masks.shape[0] - 1)]
-            y, state = lstm(weights, x, states[layer], h_mask, c_mask, unroll)
-            last.append(state)
-            above = between if layer < layers - 1 else emitted
-            if above is not None:
-                y = y * (above[min(layer, above.shape[0] - 1)] if layer < layers - 1 else above)
-            x = y[None]
-        return y, last
+    def _half(self, job: Job, half: Half, arrays: Dict[str, Any], factors: Factors, states: List[List[State]]) -> Any:
+        import jax.numpy as jnp
+
+        x, last = arrays[half.sequence], []
+        backwards = bool(job.config.get("go_backwards"))
+        for number in range(layers_of(job)):
+            emitted, row = [], []
+            for way in range(directions_of(job)):
+                prefix = weight_prefix(job, half, number, way)
+                cell = Cell(job.config, prefix, arrays, factors.of(half, "weight.recurrent", number, way))
+                entering: Optional[Any] = factors.of(half, "input", number, way) if number == 0 else None
+                walk = Walk(
+                    backwards or way == 1,
+                    factors.of(half, "state.h", number, way),
+                    factors.of(half, "state.c", number, way),
+                    arrays.get("lengths"),
+                    job.config,
+                    self.option(job, "unroll"),
+                )
+                y, state = run_layer(
+                    cell, x[None] if entering is None else x[None] * entering, states[number][way], walk
+                )
+                emitted.append(y if backwards or way == 0 else y[:, ::-1])
+                row.append(state)
+            last.append(row)
+            x = emitted[0] if len(emitted) == 1 else jnp.concatenate(emitted, axis=-1)
+            part = above(job, half, number)
+            if part is not None:
+                name = "between_layers" if number < layers_of(job) - 1 else "output"
+                x = x * factors.of(half, name, number)
+        return x, last

@@ -6,7 +6,6 @@ Of a file only the header is read.
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -200,9 +199,9 @@ def header_shape(file: str, key: str) -> Shape:
         with path.open("rb") as stream:
             shape, size = _header(stream, file)
             rest = path.stat().st_size - stream.tell()
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        if isinstance(error, FileRefused):
-            raise
+    except FileRefused:
+        raise
+    except Exception as error:  # on damaged files NumPy, zipfile, zlib and struct each raise errors of their own
         raise FileRefused(f"{file} is no readable NumPy file: {error}") from None
     if rest != size:
         raise FileRefused(f"{file} is damaged: {rest} bytes of data where its header announces {size}")
@@ -210,6 +209,8 @@ def header_shape(file: str, key: str) -> Shape:
 
 
 def _member_shape(path: Path, file: str, key: str) -> Shape:
+    import zipfile  # seldom needed, and slow to import
+
     with zipfile.ZipFile(path) as archive:
         names = [item.removesuffix(".npy") for item in archive.namelist()]
         if key not in names:

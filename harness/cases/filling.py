@@ -7,7 +7,6 @@ makes several weights, each has its own stream, `PCG64([seed, *name.encode()])`:
 from __future__ import annotations
 
 import math
-import zipfile
 from typing import Any
 
 import numpy as np
@@ -87,7 +86,9 @@ def _from_file(spec: ArraySpec) -> np.ndarray:
         check_numbers(loaded.dtype, spec.file)
     except FileRefused as error:
         raise UserError(Problem(str(error), spec.place)) from None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # on damaged files NumPy, zipfile, zlib and struct each raise errors of their own
         raise UserError(Problem(f"{spec.file} is no readable NumPy file: {error}", spec.place)) from None
     if loaded.shape != spec.shape:
         message = f"{spec.file} has shape {list(loaded.shape)} now; when the case was loaded it had {list(spec.shape)}"

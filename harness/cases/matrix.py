@@ -6,7 +6,6 @@ itself a key of the case (`dtype`), or a dotted path into it (`config.units`, `d
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import math
@@ -52,6 +51,8 @@ def value_text(value: Any) -> str:
     else:
         text = repr(value)
     if len(text) > _LONG:
+        import hashlib  # seldom needed, and slow to import
+
         text = text[: _LONG - 10] + "~" + hashlib.sha256(text.encode()).hexdigest()[:8]
     return text
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from harness.cases.arrays import ArrayReader
 from harness.cases.backends import check_recorded
@@ -20,6 +20,7 @@ from harness.records import ArraySpec, BackendRef, Site
 DEFAULT_WEIGHTS = {"fill": "uniform"}
 
 Shapes = dict[str, tuple[int, ...]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +55,36 @@ class ModelReader:
         inputs = None if "inputs" in missing else self._inputs(found.get("inputs", {}), config)
         if config is None or inputs is None:
             return None
-        shapes: Shapes = {name: spec.shape for name, spec in inputs.items()}
-        if not self._fits(config, shapes):
+        shapes = tuple((name, spec.shape) for name, spec in inputs.items())
+        try:
+            answers = _answers(self.kind, json.dumps(found.get("config", {})), tuple(dropout or ()), shapes)
+        except Refused:
+            wanted = self._refusals(config, dropout or (), dict(shapes))
+            if wanted is not None:
+                self._weights(found.get("weights"), wanted)
             return None
-        sites = None if dropout is None else self._ask(lambda: self.kind.sites(config, dropout, shapes))
-        wanted = self._ask(lambda: self.kind.weight_shapes(config, shapes))
-        weights = None if wanted is None else self._weights(found.get("weights"), wanted)
-        outputs = self._ask(lambda: self.kind.output_shapes(config, shapes))
-        if outputs is not None and any(ref.recorded for ref in refs):
-            check_recorded(refs, found["backends"], outputs, self.complaints)
-        if len(self.complaints) > before or sites is None or weights is None or outputs is None:
+        weights = self._weights(found.get("weights"), answers.weights)
+        if any(ref.recorded for ref in refs):
+            check_recorded(refs, found["backends"], answers.outputs, self.complaints)
+        if len(self.complaints) > before or weights is None:
             return None
-        return Model(config, sites, inputs, weights, outputs)
+        return Model(config, answers.sites, inputs, weights, answers.outputs)
 
-    def _fits(self, config: Any, shapes: Shapes) -> bool:
-        """Whether the kind takes inputs of these shapes; where not, every other answer would say the same again."""
+    def _refusals(self, config: Any, dropout: Sequence[DropoutSpec], shapes: Shapes) -> Shapes | None:
+        """Complain about everything that the kind refuses; return the weights' shapes where they have any.
+
+        Where the kind refuses the inputs, all else would only echo that.
+        """
+        kind = self.kind
         before = len(self.complaints)
-        self._ask(lambda: self.kind.check_inputs(config, shapes))
-        return len(self.complaints) == before
+        self._ask(lambda: kind.check_inputs(config, shapes))
+        if len(self.complaints) > before:
+            return None
+        self._ask(lambda: kind.sites(config, dropout, shapes))
+        self._ask(lambda: kind.output_shapes(config, shapes))
+        return self._ask(lambda: kind.weight_shapes(config, shapes))
 
-    def _ask(self, question: Callable[[], Any]) -> Any:
-        """Ask the layer kind; a refusal becomes a complaint, and the answer None."""
+    def _ask(self, question: Callable[[], T]) -> T | None:
         try:
             return question()
         except Refused as error:
@@ -96,8 +106,10 @@ class ModelReader:
         names = self.kind.site_names
         for index, entry in enumerate(raw):
             where: Path = ("dropout", index)
-            spec = validate_plain(DropoutSpec, entry, where, self.complaints)
-            if spec is None:
+            try:
+                spec = _parsed_dropout(json.dumps(entry))
+            except ValueError:
+                validate_plain(DropoutSpec, entry, where, self.complaints)
                 continue
             if not 0.0 <= spec.rate <= 1.0:  # false for NaN too
                 complain((*where, "rate"), f"a rate is a probability, from 0 to 1, not {show(spec.rate)}")
@@ -183,3 +195,32 @@ class ModelReader:
 @functools.lru_cache(maxsize=4096)
 def _parsed(model: Any, text: str) -> Any:
     return model.model_validate_json(text, strict=True)
+
+
+@functools.lru_cache(maxsize=4096)
+def _parsed_dropout(text: str) -> DropoutSpec:
+    return DropoutSpec.model_validate_json(text, strict=True)
+
+
+class Answers(NamedTuple):
+    """What a layer kind says of a configuration."""
+
+    sites: tuple[Site, ...]
+    weights: Shapes
+    outputs: Shapes
+
+
+@functools.lru_cache(maxsize=4096)
+def _answers(
+    kind: LayerKind, text: str, dropout: tuple[DropoutSpec, ...], shapes: tuple[tuple[str, tuple[int, ...]], ...]
+) -> Answers:
+    """Ask the kind; its methods are pure, and many cases share a configuration. Raises Refused.
+
+    text  the settings as JSON: a model of them need not be hashable.
+    """
+    config = _parsed(kind.Config, text)
+    inputs = dict(shapes)
+    kind.check_inputs(config, inputs)
+    return Answers(
+        kind.sites(config, dropout, inputs), kind.weight_shapes(config, inputs), kind.output_shapes(config, inputs)
+    )

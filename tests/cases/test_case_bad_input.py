@@ -162,6 +162,14 @@ RATES = {
         CASE + "dropout: [{at: state.h, rate: 1, shared: [space]}]\n",
         ["case.yaml:6:42: dropout.0.shared: no axis 'space' here"],
     ),
+    "what the layer refuses, and the weights": (
+        CASE + "dropout: [{at: state.h, rate: 1, shared: [space]}]\nweights: {kernel: 1, bias: 2}\n",
+        [
+            "case.yaml:6:42: dropout.0.shared: no axis 'space' here",
+            "case.yaml:7:19: weights.kernel: kernel must have shape [3, 2], but this has []",
+            "case.yaml:7:28: weights.bias: bias must have shape [2], but this has []",
+        ],
+    ),
     "a site twice": (
         CASE + "dropout: [{at: input, rate: 0}, {at: input, rate: 1}]\n",
         ["case.yaml:6:38: dropout.1.at: input is listed twice (first as entry 1)"],

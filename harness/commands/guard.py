@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
+import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -21,6 +24,7 @@ def guarded(command: click.Command, arguments: list[str]) -> int:
     gives 2. What else escapes is a bug of ours: one line says so and where the traceback was written; with -v it is
     shown. Gives 3.
     """
+    restore = _stop_on_terminate()
     try:
         result = command.main(arguments, prog_name="harness", standalone_mode=False)
         sys.stdout.flush()
@@ -47,6 +51,20 @@ def guarded(command: click.Command, arguments: list[str]) -> int:
     except Exception as error:
         _internal(error, verbose=any(word in ("-v", "--verbose", "-vv") for word in arguments))
         return Exit.INTERNAL
+    finally:
+        restore()
+
+
+def _stop_on_terminate() -> Callable[[], object]:
+    """Make SIGTERM, which CI sends when it cancels, what Ctrl-C is: workers end and a run is stored as far as it came."""
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    return lambda: signal.signal(signal.SIGTERM, before)
 
 
 def _internal(error: Exception, verbose: bool) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.commands import options
 
+if TYPE_CHECKING:
+    from harness.reporting.store import StoredRun
+
 _EPILOG = """\b
 Examples:
   harness report reports/latest
   harness report reports/latest --format csv > table.csv
+  harness report --format junit --output junit.xml
+  harness report --format github && harness report --format markdown >> "$GITHUB_STEP_SUMMARY"
   harness report reports/latest --json
 """
 
@@ -21,7 +28,7 @@ Examples:
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["html", "summary", "csv", "jsonl"]),
+    type=click.Choice(["html", "summary", "csv", "jsonl", "junit", "github", "gitlab", "markdown"]),
     default="html",
     show_default=True,
     help="html writes DIR/report.html and prints its path; the others print.",
@@ -40,7 +47,7 @@ def report(folder: str, kind: str, output: str | None, as_json: bool, quiet: boo
     from harness.commands.console import print_json
     from harness.reporting import html
     from harness.reporting.files import write_whole
-    from harness.reporting.store import CSV, ROWS, read
+    from harness.reporting.store import read
     from harness.reporting.summary import print_summary, summarise, summary_json
 
     stored = read(folder)
@@ -51,9 +58,25 @@ def report(folder: str, kind: str, output: str | None, as_json: bool, quiet: boo
     elif kind == "summary":
         print_summary(summarise(stored), stdout(), verbosity=-1 if quiet else verbose)
     else:
-        data = (stored.folder / (CSV if kind == "csv" else ROWS)).read_bytes()
+        data = exported(stored, kind)
         if output:
             write_whole(Path(output), data)
         else:
             click.echo(data, nl=False)
     return 0
+
+
+def exported(stored: StoredRun, kind: str) -> bytes:
+    """A stored run in one of the formats for other programs."""
+    from harness.reporting import github, gitlab, junit, markdown
+    from harness.reporting.store import CSV, ROWS
+
+    if kind in ("csv", "jsonl"):
+        return (stored.folder / (CSV if kind == "csv" else ROWS)).read_bytes()
+    views: dict[str, Callable[[StoredRun], str]] = {
+        "junit": junit.junit,
+        "github": github.workflow_commands,
+        "gitlab": gitlab.code_quality,
+        "markdown": markdown.markdown,
+    }
+    return views[kind](stored).encode(errors="backslashreplace")

@@ -33,6 +33,8 @@ FORMAT = "parity-harness run"
 VERSION = 1
 RUN, CASES, ROWS, CSV, MASKS = "run.json", "cases.json", "results.jsonl", "results.csv", "masks.npz"
 DATA = (CASES, ROWS, CSV, MASKS)
+#: What run.json says of each framework that ran.
+FRAMEWORK = ("environment", "package", "version")
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,9 @@ def read(folder: str | Path) -> StoredRun:
     for key, kind in (("files", dict), ("counts", dict), ("machine", dict), ("exit_code", int), ("rows", int)):
         if not isinstance(meta.get(key), kind):
             raise _bad(folder, f"{RUN} has no valid {key!r}")
+    for one in meta.get("frameworks", []):
+        if not isinstance(one, dict) or not all(isinstance(one.get(key), str) for key in FRAMEWORK):
+            raise _bad(folder, f"{RUN} has no valid 'frameworks'")
     _check_files(folder, meta["files"])
     cases = _load(folder, CASES)
     if not isinstance(cases.get("cases"), list) or not isinstance(cases.get("sources"), dict):

@@ -24,7 +24,7 @@ from harness.records import Compared, Variant, Verdict
 from harness.reporting import files, machine
 from harness.reporting.pictures import pool
 from harness.reporting.rows import COLUMNS, csv_line, csv_row, dump_row, load_row, to_json
-from harness.reporting.store import CASES, CSV, DATA, FORMAT, MASKS, ROWS, RUN, VERSION
+from harness.reporting.store import CASES, CSV, DATA, FORMAT, FRAMEWORK, MASKS, ROWS, RUN, VERSION
 from harness.reporting.verdicts import ORDER, exit_code, missing
 
 #: Masks of more elements are stored pooled: a picture cannot show more, and a report stays small.
@@ -147,9 +147,7 @@ class Writer:
             "started": self._started.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
             "machine": machine.describe(),
-            "frameworks": [
-                dict(zip(("environment", "package", "version"), v, strict=True)) for v in sorted(self._versions)
-            ],
+            "frameworks": [dict(zip(FRAMEWORK, v, strict=True)) for v in sorted(self._versions)],
             "cases": len(self.variants),
             "comparisons": len(self._blocks),
             "rows": self.tally.total(),

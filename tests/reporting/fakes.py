@@ -45,7 +45,7 @@ def variant(case="cases/lstm/variational.yaml::[rate=0.5]", backends=("numpy", *
         "dtype": "float32",
         "gradients": True,
         "backends": tuple(ref(label) for label in backends),
-        "variant": dict(pair.split("=") for pair in values.strip("[]").split("-")) if values else {},
+        "variant": dict(pair.split("=") for pair in values.strip("[]").split("-") if "=" in pair),
         "place": Place(path, 1, 1),
         "source": SOURCE,
     }

@@ -1,13 +1,15 @@
-"""The page in a real browser: Debian's Chromium (or another on PATH) driven by Playwright, checked by axe. Left out where they are missing."""
+"""The page in a real browser: Debian's Chromium (or another on PATH) driven by Playwright, checked by axe. Left out
+where they are missing.
+"""
 
 import shutil
 from importlib import resources
 
 import pytest
+
 from harness.records import Verdict
 from harness.reporting import html
 from harness.reporting.store import read
-
 from tests.reporting import fakes
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -88,7 +90,9 @@ def violations(page):
 
 
 @pytest.mark.parametrize("hash_", ["", f"#case={CASE}", f"#case={CASE}&check=value.y&impl={fakes.LSTM[2]}"])
-@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark"), (3840, "dark")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark"), (3840, "dark")]
+)
 def test_axe_finds_nothing_and_the_page_does_not_scroll_sideways(visit, small, width, hash_, scheme):
     page = visit(small, hash_, width, scheme, bypass_csp=True)
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
@@ -215,7 +219,9 @@ def test_twenty_thousand_rows_stay_quick(visit, large):
     assert page.locator(".matrix").get_attribute("aria-rowcount") == "2501"
     assert rows.locator("th a").first.inner_text() == "many/2000"
     page.locator(".matrix-box").evaluate("(box) => { box.scrollTop = box.scrollHeight; }")
-    page.wait_for_function("() => [...document.querySelectorAll('.matrix th a')].some((a) => a.textContent === 'many/2499')")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.matrix th a')].some((a) => a.textContent === 'many/2499')"
+    )
     assert rows.count() < 120
     took = page.evaluate(
         """() => new Promise((done) => {

@@ -162,6 +162,7 @@ def test_a_changed_file_is_refused(stored, name):
         ({"format": "something"}, "its format is 'something'"),
         ({"counts": {"mostly fine": 3}}, "mostly fine"),
         ({"exit_code": 77}, "77"),
+        ({"frameworks": [{"backend": "torch"}]}, "no valid 'frameworks'"),
         ({"files": []}, "no valid 'files'"),
         ({"files": {}}, "does not describe"),
     ],

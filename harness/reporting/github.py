@@ -1,0 +1,57 @@
+"""GitHub: annotations at the lines of the YAML, as workflow commands on stdout.
+
+GitHub shows ten errors and ten warnings of a step, so differences of one cause are one annotation, and the last says
+what is left. Source: "Workflow commands for GitHub Actions", sections on error and warning messages; escapes as its
+toolkit makes them.
+"""
+
+from __future__ import annotations
+
+from harness.records import Verdict
+from harness.reporting.groups import Group, grouped, position
+from harness.reporting.store import StoredRun
+from harness.reporting.summary import clean, figures, plural, summarise
+from harness.reporting.verdicts import words
+
+SHOWN = 10
+#: Verdicts that ask for a look rather than a mend.
+WARNINGS = frozenset({Verdict.UNEXPECTED_PASS, Verdict.ILL_CONDITIONED})
+
+
+def workflow_commands(run: StoredRun) -> str:
+    """One line for each annotation; "" of a run without differences."""
+    groups = grouped(summarise(run).differences)
+    lines: list[str] = []
+    for level in ("error", "warning"):
+        mine = [group for group in groups if (group.verdict in WARNINGS) == (level == "warning")]
+        shown = mine if len(mine) <= SHOWN else mine[: SHOWN - 1]
+        lines += [_annotation(level, group) for group in shown]
+        rest = mine[len(shown) :]
+        if rest:
+            cases = len({case for group in rest for case in group.cases})
+            text = f"{plural(len(rest), 'more cause')} in {plural(cases, 'case')}: see the report"
+            lines.append(f"::{level} title=More differences::{escape(text)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _annotation(level: str, group: Group) -> str:
+    row = group.first
+    file, line, column = position(row.place)
+    where = {"file": file or row.case.partition("::")[0], "line": line, "col": column}
+    title = f"{words(group.verdict)}: {group.implementation}"
+    properties = ",".join(
+        f"{name}={escape(str(value), True)}" for name, value in {**where, "title": title}.items() if value
+    )
+    checks = ", ".join(list(group.checks)[:4]) + (" …" if len(group.checks) > 4 else "")
+    text = f"{checks}: {group.cause}" if group.cause else checks
+    if row.cause and figures(row):
+        text += f" ({figures(row)})"
+    if len(group.cases) > 1:
+        text += f"; in {plural(len(group.cases), 'case')}"
+    return f"::{level} {properties}::{escape(clean(text))}"
+
+
+def escape(text: str, inside: bool = False) -> str:
+    """Text as a workflow command can hold it; `inside` a property, colons and commas too."""
+    text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return text.replace(":", "%3A").replace(",", "%2C") if inside else text

@@ -78,10 +78,15 @@ def _as_drawn(kind: str, taped: Any, native: Any) -> Any:
 class KerasJaxTap(Tap):
     """Stands in for `jax` inside Keras's random module; the adapter runs Keras inside a `Trace` and then `put`s it."""
 
+    def __init__(self, replay: Optional[Sequence[Draw]] = None) -> None:
+        super(KerasJaxTap, self).__init__(replay)
+        self._module: Any = None
+        self._jax: Any = None
+
     def __enter__(self) -> "KerasJaxTap":
         import importlib
 
-        self._module: Any = importlib.import_module("keras.src.backend.jax.random")
+        self._module = importlib.import_module("keras.src.backend.jax.random")
         self._jax = self._module.jax
         self._module.jax = _Standin(self._jax, _RandomStandin(self._jax.random))
         return self

@@ -7,16 +7,21 @@ Import policy: Keras and the frameworks are imported inside functions only.
 """
 
 import contextlib
+from collections import OrderedDict
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from harness.adapters.base import Adapter, Job, Outcome, Tap, Unsupported, implementation
+from harness.adapters.jax_cache import use_compilation_cache
 from harness.adapters.keras3_jax_tap import RULE, KerasJaxTap, Seen, Trace
 from harness.adapters.keras3_load import BACKENDS, load
 from harness.adapters.tensorflow_base import Network, Tensors, run_tensorflow
 from harness.adapters.tensorflow_tap import TensorFlowTap
 from harness.tape import Draw
+
+#: How many compiled functions an adapter keeps, so that memory stays flat as cases grow.
+KEPT = 32
 
 
 class KerasAdapter(Adapter):
@@ -29,7 +34,7 @@ class KerasAdapter(Adapter):
 
     def __init__(self) -> None:
         self._tap: Optional[Tap] = None
-        self._compiled: Dict[str, _Compiled] = {}
+        self._compiled: "OrderedDict[str, _Compiled]" = OrderedDict()
 
     def check(self, job: Job) -> None:
         super(KerasAdapter, self).check(job)
@@ -79,10 +84,14 @@ class KerasAdapter(Adapter):
 
     def _run_jax(self, keras: Any, job: Job) -> Outcome:
         assert isinstance(self._tap, KerasJaxTap)
+        use_compilation_cache()
         with _precision(job.dtype):
             key = _signature(job)
             if key not in self._compiled:
                 self._compiled[key] = _Compiled(self.prepared(keras, job), job, bool(self.option(job, "jit")))
+            self._compiled.move_to_end(key)
+            if len(self._compiled) > KEPT:
+                self._compiled.popitem(last=False)
             return self._compiled[key](job, self._tap)
 
 

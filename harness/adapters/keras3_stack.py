@@ -165,7 +165,7 @@ class Stack(object):
 class StackedLstm(Adapter):
     """`lstm` with some Keras. Subclasses write `layer_slots`, `lstm_layer`, `dropout_layer` and `stack_states`."""
 
-    sites = SITES
+    sites: Tuple[str, ...] = SITES
 
     def halves(self, job: Job) -> List[Half]:
         """The stacks of this job."""

@@ -55,12 +55,12 @@ class _Layers(StackedLstm, TensorFlowAdapter):
         return not self.cell and not self.option(half.job, "unroll") and half.rates(index)[1] == 0.0
 
     def trips(self, job: Job) -> Sequence[int]:
-        found: List[int] = []
-        for half in self.halves(job):
-            for index in range(half.layers):
-                if self.redraws(half) and not self.fused(half, index) and max(half.rates(index)) > 0.0:
-                    found.append(half.time)
-        return found
+        return [
+            half.time
+            for half in self.halves(job)
+            for index in range(half.layers)
+            if self.redraws(half) and not self.fused(half, index) and max(half.rates(index)) > 0.0
+        ]
 
     def layer_slots(self, half: Half, index: int) -> List[Slot]:
         below, state = half.rates(index)
@@ -81,12 +81,12 @@ class _Layers(StackedLstm, TensorFlowAdapter):
         if self.redraws(half):
             found += [unused(shape) for _, shape, _ in kinds for _ in range(GATES)]
         for step in steps:
-            for at, shape, (lead, place) in kinds:
-                canonical = (*lead, used, shape[0], len(steps), shape[1])
+            for at, mask, (lead, place) in kinds:
+                canonical = (*lead, used, mask[0], len(steps), mask[1])
                 for gate in range(used):
                     where = (*place, gate, slice(None), step)
-                    found.append(Slot(half.prefix + at, BERNOULLI, shape, canonical, where))
-                found += [unused(shape)] * (GATES - used)
+                    found.append(Slot(half.prefix + at, BERNOULLI, mask, canonical, where))
+                found += [unused(mask)] * (GATES - used)
         return found
 
     def lstm_layer(self, keras: Any, job: Job, arguments: Dict[str, Any]) -> Any:

@@ -19,8 +19,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "validate": ("harness.commands.validate:validate", "Check case files without running anything."),
     "schema": ("harness.commands.schema:schema", "Print the JSON Schema of a case file."),
     "report": ("harness.commands.report:report", "Make the views of a stored run again."),
-    "mask": ("harness.streams.command:mask", "Predict the dropout
-    mask that a seed gives in a framework, or find the seed that gave a mask."), "env": ("harness.commands.env:env", "Build, list and remove the environments of other framework versions."),
+    "mask": (
+        "harness.streams.command:mask",
+        "Predict the dropout mask that a seed gives in a framework, or find the seed that gave a mask.",
+    ),
+    "env": ("harness.commands.env:env", "Build, list and remove the environments of other framework versions."),
     "doctor": ("harness.commands.doctor:doctor", "Say what this machine can run, and why not the rest."),
 }
 

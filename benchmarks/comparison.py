@@ -10,6 +10,7 @@ costs is measured in fresh processes: importing Numba with the code loaded from 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import subprocess
 import sys
@@ -34,14 +35,18 @@ print(time.perf_counter() - t)
 """
 
 
-def best(call: Callable[[], object], seconds: float = 1.0) -> float:
-    """The shortest time of a call, repeated for about `seconds`, at least twice."""
-    times: list[float] = []
-    while len(times) < 2 or sum(times) < seconds:
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
+def best(calls: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:
+    """The shortest time of each call over rounds of all of them, so that a busy machine disturbs them alike."""
+    times = dict.fromkeys(calls, float("inf"))
+    start = time.perf_counter()
+    rounds = 0
+    while rounds < 3 or time.perf_counter() - start < seconds:
+        for name, call in calls.items():
+            begun = time.perf_counter()
+            call()
+            times[name] = min(times[name], time.perf_counter() - begun)
+        rounds += 1
+    return times
 
 
 def contenders(actual: np.ndarray, expected: np.ndarray) -> dict[str, Callable[[], object]]:
@@ -72,9 +77,11 @@ def table(sizes: list[int]) -> list[str]:
             expected = actual.astype(judge)
             expected *= 1 + judge(1e-7) * rng.standard_normal(size, dtype=np.float32)
             target = np.empty_like(actual)
-            copy = best(lambda target=target, actual=actual: np.copyto(target, actual))  # type: ignore[misc]
+            calls = {"copy": functools.partial(np.copyto, target, actual), **contenders(actual, expected)}
+            times = best(calls, seconds=20.0)
+            copy = times.pop("copy")
             heads.append(f"{size:.0e}, {np.dtype(judge).name}")
-            columns.append({name: best(call) / copy for name, call in contenders(actual, expected).items()})
+            columns.append({name: taken / copy for name, taken in times.items()})
             print(f"{heads[-1]}: copy {copy * 1e3:.3g} ms", file=sys.stderr)
     lines = [f"| float32 against | {' | '.join(heads)} |", "|---|" + "---:|" * len(heads)]
     lines += [f"| {name} | {' | '.join(f'{column[name]:.1f}' for column in columns)} |" for name in columns[0]]
@@ -94,11 +101,11 @@ def start_up() -> list[str]:
     size = 10_000_000
     ones = np.ones(size, np.float32)
     near = np.nextafter(ones, np.float32(2))
-    plain, compiled = (
-        best(lambda engine=engine: compare_arrays(ones, near, 0.0, engine=engine)) / size  # type: ignore[misc]
-        for engine in ("numpy", "numba")
-    )
-    saved = plain - compiled
+    engines = {
+        engine: functools.partial(compare_arrays, ones, near, 0.0, engine=engine) for engine in ("numpy", "numba")
+    }
+    times = best(engines, seconds=5.0)
+    saved = (times["numpy"] - times["numba"]) / size
     return [
         f"Starting the compiled kernel: {cold:.1f} s to compile, {warm:.2f} s from its cache. It saves {saved * 1e9:.1f} ns an",
         f"element, so that pays from {warm / saved:.1e} elements on (compiling: {cold / saved:.1e}).",

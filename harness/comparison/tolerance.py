@@ -20,7 +20,8 @@ Float64 = NDArray[np.float64]
 Evaluate = Callable[[Rounding | None], Mapping[str, NDArray[Any]]]
 
 # Factor between the largest deviation of the noisy references and what is accepted. 29 float32 LSTM implementations on
-# ten configurations needed at most 4.0 (benchmarks/tolerance.md), so 8 leaves a factor of two.
+# ten configurations needed at most 4.0 (docs/tolerance.md; benchmarks/tolerance.py repeats it), so 8 leaves a factor of
+# two.
 K = 8.0
 
 # Three runs are enough where many elements deviate by much. S may rest on few: it is run again until as many deviations

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from harness.comparison.statistics.design import Outcome
+from harness.comparison.statistics.distributions import hypergeometric_tails
 from harness.comparison.statistics.frequencies import _names
 
 Bools = NDArray[np.bool_]
@@ -36,9 +36,8 @@ def pair_test(first: NDArray[Any], second: NDArray[Any], name: str) -> Outcome:
     correlation = (float(n) * both - float(row) * column) / spread if spread else math.nan
     if n == 0:
         return Outcome(name, math.nan, 0.0, 1.0, 0, "correlation")
-    lower = float(stats.hypergeom.cdf(both, n, row, column))
-    upper = float(stats.hypergeom.sf(both - 1, n, row, column))
-    return Outcome(name, correlation, 0.0, min(1.0, 2.0 * min(lower, upper)), n, "correlation")
+    p_value = min(1.0, 2.0 * min(hypergeometric_tails(both, n, row, column)))
+    return Outcome(name, correlation, 0.0, p_value, n, "correlation")
 
 
 def neighbour_tests(decisions: NDArray[Any], axes: tuple[str, ...] | None = None, lag: int = 1) -> list[Outcome]:

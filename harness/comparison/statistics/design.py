@@ -8,13 +8,16 @@ stated size with probability at most beta. Fixing alpha, beta and the bias gives
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+
+from harness.comparison.statistics.distributions import binomial_lower, binomial_upper, normal_quantile
 
 # One false alarm in a million runs of the whole suite.
 RUN_ALPHA = 1e-6
@@ -69,22 +72,24 @@ class FamilyWise:
 
 def binomial_p(count: int, draws: int, probability: float) -> float:
     """Exact two-sided binomial p-value: twice the smaller tail, at most 1 (Clopper and Pearson 1934)."""
-    lower = float(stats.binom.cdf(count, draws, probability))
-    upper = float(stats.binom.sf(count - 1, draws, probability))
-    return min(1.0, 2.0 * min(lower, upper))
+    tails = float(binomial_lower(count, draws, probability)), float(binomial_upper(count, draws, probability))
+    return min(1.0, 2.0 * min(tails))
 
 
 def power(draws: int, probability: float, bias: float, alpha: float) -> float:
     """The probability that the exact binomial test of level alpha notices `probability + bias`, exactly."""
-    low = int(stats.binom.ppf(alpha / 2.0, draws, probability))
-    high = int(stats.binom.isf(alpha / 2.0, draws, probability))
-    # The quantiles are near the borders of the rejection region; step to the exact ones.
-    while low >= 0 and 2.0 * stats.binom.cdf(low, draws, probability) > alpha:
-        low -= 1
-    while high <= draws and 2.0 * stats.binom.sf(high - 1, draws, probability) > alpha:
-        high += 1
+    low, high = _borders(draws, probability, alpha)
     real = probability + bias
-    return float(stats.binom.cdf(low, draws, real) + stats.binom.sf(high - 1, draws, real))
+    return float(binomial_lower(low, draws, real) + binomial_upper(high, draws, real))
+
+
+@lru_cache(maxsize=1024)
+def _borders(draws: int, probability: float, alpha: float) -> tuple[int, int]:
+    """The largest count that is rejected as too small (-1: none), and the smallest that is rejected as too large."""
+    counts = range(draws + 2)  # -1 … draws for the lower border, 0 … draws + 1 for the upper one, each monotone
+    low = bisect_left(counts, True, key=lambda k: 2.0 * float(binomial_lower(k, draws, probability)) > alpha) - 1
+    high = bisect_left(counts, True, key=lambda k: 2.0 * float(binomial_upper(k, draws, probability)) <= alpha)
+    return low, high
 
 
 def draws_needed(probability: float, bias: float, alpha: float, beta: float = BETA) -> int:
@@ -96,7 +101,7 @@ def draws_needed(probability: float, bias: float, alpha: float, beta: float = BE
     sides = [side for side in (bias, -bias) if 0.0 <= probability + side <= 1.0]
     if not sides or not bias > 0.0 or not 0.0 < probability < 1.0 or not (0.0 < alpha < 1.0 and 0.0 < beta < 1.0):
         raise ValueError(f"no design for rate {probability}, bias {bias}, alpha {alpha}, beta {beta}")
-    z_alpha, z_beta = stats.norm.isf(alpha / 2.0), stats.norm.isf(beta)
+    z_alpha, z_beta = normal_quantile(alpha / 2.0), normal_quantile(beta)
 
     def approximate(side: float) -> float:
         real = probability + side

@@ -8,19 +8,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+
+from harness.comparison.statistics.distributions import normal_cdf
 
 Float64 = NDArray[np.float64]
 Cdf = Callable[[Float64], Float64]
 
+_ROOT2 = math.sqrt(2.0)
 # The standard deviation of a standard normal cut at two, as TensorFlow and JAX cut it.
-_TRUNCATED_SPREAD = float(stats.truncnorm.std(-2.0, 2.0))
+_INSIDE = math.erf(2.0 / math.sqrt(2.0))
+_TRUNCATED_SPREAD = math.sqrt(1.0 - 4.0 * math.exp(-2.0) / math.sqrt(2.0 * math.pi) / _INSIDE)
 # Distribution functions with mean 0 and standard deviation 1.
 FAMILIES: dict[str, Cdf] = {
-    "normal": lambda z: np.asarray(stats.norm.cdf(z)),
+    "normal": normal_cdf,
     "uniform": lambda z: np.clip((z / math.sqrt(3.0) + 1.0) / 2.0, 0.0, 1.0),
-    "laplace": lambda z: np.asarray(stats.laplace.cdf(z, scale=math.sqrt(0.5))),
-    "truncated normal": lambda z: np.asarray(stats.truncnorm.cdf(z * _TRUNCATED_SPREAD, -2.0, 2.0)),
+    "laplace": lambda z: np.where(z < 0, 0.5 * np.exp(-_ROOT2 * np.abs(z)), 1.0 - 0.5 * np.exp(-_ROOT2 * np.abs(z))),
+    "truncated normal": lambda z: np.clip((normal_cdf(z * _TRUNCATED_SPREAD) - 0.5) / _INSIDE + 0.5, 0.0, 1.0),
 }
 
 

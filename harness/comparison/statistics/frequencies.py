@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from harness.comparison.statistics.design import Outcome
+from harness.comparison.statistics.distributions import binomial_lower, binomial_upper, chi_square_upper
 
 
 def frequency_tests(decisions: NDArray[Any], rate: float, axes: tuple[str, ...] | None = None) -> list[Outcome]:
@@ -53,8 +53,7 @@ def frequency_tests(decisions: NDArray[Any], rate: float, axes: tuple[str, ...] 
 def binomial_p_values(counts: NDArray[Any], draws: int, probability: float) -> NDArray[np.float64]:
     """Exact two-sided binomial p-values of many counts of `draws` each; one evaluation for each count that occurs."""
     values, inverse = np.unique(counts, return_inverse=True)
-    lower = stats.binom.cdf(values, draws, probability)
-    upper = stats.binom.sf(values - 1, draws, probability)
+    lower, upper = binomial_lower(values, draws, probability), binomial_upper(values, draws, probability)
     found: NDArray[np.float64] = np.minimum(1.0, 2.0 * np.minimum(lower, upper))[inverse]
     return found
 
@@ -66,7 +65,7 @@ def combine(p_values: NDArray[np.float64]) -> float:
     sidak = -np.expm1(n * np.log1p(-smallest)) if smallest < 1.0 else 1.0
     if smallest == 0.0:
         return 0.0
-    fisher = float(stats.chi2.sf(-2.0 * np.log(p_values).sum(), 2 * n))
+    fisher = chi_square_upper(-2.0 * float(np.log(p_values).sum()), 2 * n)
     return float(min(1.0, 2.0 * min(sidak, fisher)))
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from harness.comparison.statistics.design import Outcome
+from harness.comparison.statistics.distributions import chi_square_lower, chi_square_upper, normal_cdf, normal_upper
 
 
 def mean_test(values: NDArray[Any], allowed: float = 0.0) -> Outcome:
@@ -19,7 +19,7 @@ def mean_test(values: NDArray[Any], allowed: float = 0.0) -> Outcome:
         return Outcome("noise.mean", math.nan, 0.0, 1.0, 0)
     mean = float(z.mean())
     excess = max(0.0, abs(mean) - allowed) if math.isfinite(mean) else math.inf
-    p_value = min(1.0, 2.0 * float(stats.norm.sf(math.sqrt(z.size) * excess)))
+    p_value = min(1.0, 2.0 * normal_upper(math.sqrt(z.size) * excess))
     return Outcome("noise.mean", mean, 0.0, p_value, z.size, "stddev")
 
 
@@ -31,8 +31,8 @@ def spread_test(values: NDArray[Any], allowed: float = 0.0) -> Outcome:
     total = float(np.square(z).sum())
     if not math.isfinite(total):
         return Outcome("noise.spread", math.nan, 1.0, 0.0, z.size, "stddev")
-    lower = float(stats.chi2.cdf(total / (1.0 - allowed) ** 2, z.size))
-    upper = float(stats.chi2.sf(total / (1.0 + allowed) ** 2, z.size))
+    lower = chi_square_lower(total / (1.0 - allowed) ** 2, z.size)
+    upper = chi_square_upper(total / (1.0 + allowed) ** 2, z.size)
     measured = math.sqrt(total / z.size)
     return Outcome("noise.spread", measured, 1.0, min(1.0, 2.0 * min(lower, upper)), z.size, "stddev")
 
@@ -49,7 +49,7 @@ def distribution_test(values: NDArray[Any], allowed: float = 0.0) -> Outcome:
         return Outcome("noise.distribution", math.nan, 0.0, 1.0, 0)
     if not np.isfinite(z).all():
         return Outcome("noise.distribution", math.nan, 0.0, 0.0, n, "distance")
-    at = stats.norm.cdf(z)
+    at = normal_cdf(z)
     steps = np.arange(n + 1) / n
     distance = float(max((steps[1:] - at).max(), (at - steps[:-1]).max()))
     p_value = min(1.0, 2.0 * math.exp(-2.0 * n * max(0.0, distance - allowed) ** 2))

@@ -249,9 +249,9 @@ def clipped(value: Any, limit: Optional[float]) -> Any:
     return value if limit is None else value.clamp(-limit, limit)
 
 
-def product(entering: Any, kernel: Any) -> Any:
-    """Multiply (B, I) by (I, 4H); or (4, B, I), one input a gate, each by its own block of columns."""
+def product(entering: Any, kernel: Any, gates: int = 4) -> Any:
+    """Multiply (B, I) by (I, G H); or (G, B, I), one input a gate, each by its own block of columns."""
     if entering.dim() == 2:
         return entering @ kernel
-    blocks = [part @ block for part, block in zip(entering.unbind(0), kernel.chunk(4, dim=-1))]
+    blocks = [part @ block for part, block in zip(entering.unbind(0), kernel.chunk(gates, dim=-1))]
     return torch_module().cat(blocks, dim=-1)

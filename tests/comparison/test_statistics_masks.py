@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from harness.comparison.kernel_formats import FLOATS
@@ -185,3 +187,20 @@ def test_luck_is_the_real_probability() -> None:
         small = rng.random((3, 2)) >= 0.4
         looks += bool((small == small[:1]).all())
     assert looks / 4000 == pytest.approx((0.4**3 + 0.6**3) ** 2, abs=0.015)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.integers(1, 5), min_size=1, max_size=4),
+    st.sampled_from([0.0, 0.02, 0.5, 0.9, 1.0]),
+    st.integers(0, 2**32 - 1),
+)
+def test_p_values_of_small_right_masks(shape: list[int], rate: float, seed: int) -> None:
+    """Probabilities, and never one that a check would reject: a small right mask has no such value at all."""
+    kept = mask(rate, seed, tuple(shape))
+    other = mask(rate, seed + 1, tuple(shape))
+    outcomes = [rate_test(kept, rate), *frequency_tests(kept, rate), *neighbour_tests(kept)]
+    outcomes.append(agreement(kept, other, rate).dependence)
+    for outcome in outcomes:
+        assert 0.0 < outcome.p_value <= 1.0
+        assert not outcome.rejects(LEVEL)

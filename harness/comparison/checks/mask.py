@@ -68,6 +68,28 @@ def sites(evidence: Evidence) -> Iterator[Finding]:
     yield Finding("mask.sites", Verdict.PASS, len(wanted), len(wanted), "sites", note=", ".join(sorted(wanted)))
 
 
+def valid_steps(context: Context, site: Site, draw: Draw) -> np.ndarray:
+    """Which elements of a draw are drawn whatever the implementation: a packed sequence draws nothing after its end."""
+    valid = np.ones(draw.values.shape, dtype=bool)
+    if "lengths" in context.variant.inputs and {"batch", "time"} <= set(site.axes):
+        batch, time = site.axes.index("batch"), site.axes.index("time")
+        lengths = context.arrays()[0]["lengths"]
+        if draw.values.shape[batch] == len(lengths) and draw.values.shape[time] > 1:
+            sizes = [1] * draw.values.ndim
+            sizes[batch], sizes[time] = len(lengths), draw.values.shape[time]
+            valid &= (np.arange(sizes[time]) < np.asarray(lengths)[:, None]).reshape(sizes)
+    return valid
+
+
+def common_steps(context: Context, site: Site, draw: Draw) -> Draw:
+    """The draw's steps that every sequence has: a box, so that elements have neighbours."""
+    if "lengths" not in context.variant.inputs or "time" not in site.axes:
+        return draw
+    axis = site.axes.index("time")
+    shortest = int(np.min(context.arrays()[0]["lengths"]))
+    return draw._replace(values=draw.values.take(range(min(shortest, draw.values.shape[axis])), axis))
+
+
 def measured_axes(site: Site, draw: Draw) -> tuple[set[str], set[str], set[str]]:
     """The axes over which a drawn mask is shared, is not, and those of which nothing can be said.
 
@@ -179,7 +201,9 @@ def rate(evidence: Evidence) -> Iterator[Finding]:
             found.append(Finding("mask.rate", Verdict.FAIL, cause=f"{key}: drew nothing"))
             continue
         real = realised(site, draws[0][2])
-        kept = np.concatenate([decisions(draw, site.rate).reshape(-1) for _, _, draw in draws])
+        kept = np.concatenate(
+            [decisions(draw, site.rate)[valid_steps(evidence.context, site, draw)] for _, _, draw in draws]
+        )
         outcome = rate_test(kept, real)
         note = f"{key}: p = {outcome.p_value:.2g} over {outcome.draws} draws"
         # Half a unit of the coarsest border parameter (float32) is no other rate; a coarser draw is told in the note.
@@ -204,7 +228,8 @@ def independence(evidence: Evidence) -> Iterator[Finding]:
 
     outcomes = []
     for site, key in bernoulli_keys(evidence.context):
-        masks = [decisions(draw, site.rate) for _, _, draw in pooled(evidence, key)]
+        told = [common_steps(evidence.context, site, draw) for _, _, draw in pooled(evidence, key)]
+        masks = [decisions(draw, site.rate) for draw in told]
         for mask in masks:
             outcomes += [(key, outcome) for outcome in neighbour_tests(mask, site.axes)]
         outcomes += [
@@ -291,9 +316,8 @@ def replayed(evidence: Evidence) -> Iterator[Finding]:
                 room = 4.0 * float(np.finfo(np.float32).eps if draw.values.dtype.itemsize >= 4 else 2.0**-7) * size
                 equal = bool(np.all(np.abs(taken - tape) <= room * np.maximum(1.0, np.abs(tape))))
             else:
-                equal = bool(
-                    np.array_equal(np.broadcast_to(one.tape[key], draw.values.shape), decisions(draw, site.rate))
-                )
+                differs = np.broadcast_to(one.tape[key], draw.values.shape) != decisions(draw, site.rate)
+                equal = not np.any(differs & valid_steps(evidence.context, site, draw))
             if not equal:
                 wrong.append(f"{key}: not the tape's values")
     if not count and not wrong:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -199,3 +202,16 @@ def test_engine_starts_numba_only_when_it_pays(monkeypatch: pytest.MonkeyPatch) 
 def test_unknown_engine_is_refused() -> None:
     with pytest.raises(ValueError, match="no engine 'cuda'"):
         compare_arrays(np.zeros(3), np.zeros(3), 0.0, engine="cuda")
+
+
+def test_works_without_numba() -> None:
+    code = (
+        "import sys; sys.modules['numba'] = None\n"
+        "import numpy as np\n"
+        "from harness.comparison import kernel_engine\n"
+        "from harness.comparison.kernel import compare_arrays\n"
+        "kernel_engine.START_UP = 1\n"
+        "a = np.ones(1000)\n"
+        "assert compare_arrays(a, a, 0.0).agrees\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -102,7 +102,7 @@ class LSTMCell(StackAdapter):
             return mapped(equinox.nn.Dropout(part.site.rate), part.shared)(array, next(keys))
 
         def one_way(layer: Layer, x: Any, state: State) -> Tuple[Any, State]:
-            cell = cell_of(layer.weights, x.shape[-1], job.config["units"])
+            cell = self.cell(layer.weights)
             batch, steps = x.shape[0], x.shape[1]
             key_h, axis_h = state_keys(layer.h, next(keys), batch, steps)
             key_c, axis_c = state_keys(layer.c, next(keys), batch, steps)
@@ -113,7 +113,7 @@ class LSTMCell(StackAdapter):
                     h, c = state
                     h = drop_state(layer.h, h, key_h if step_h is None else step_h)
                     c = drop_state(layer.c, c, key_c if step_c is None else step_c)
-                    state = cell(x_t, (h, c))
+                    state = self.advance(cell, x_t, (h, c))
                     return state, state[0]
 
                 each_h = None if layer.h is None or layer.h.shares("time") else key_h
@@ -131,6 +131,23 @@ class LSTMCell(StackAdapter):
             return y, [state for _, state in ran]
 
         return sequence, drop
+
+    def cell(self, weights: Weights) -> Any:
+        """The cell with its weights in place: weight_ih = W^T, weight_hh = U^T, bias = b."""
+        import equinox
+
+        return filled(
+            equinox.nn.LSTMCell,
+            weights,
+            weight_ih=weights.kernel.T,
+            weight_hh=weights.recurrent_kernel.T,
+            bias=weights.bias,
+        )
+
+    def advance(self, cell: Any, x: Any, state: State) -> State:
+        """One step of one example: the new (h, c)."""
+        h, c = cell(x, state)
+        return h, c
 
 
 def state_keys(part: Optional[Part], key: Any, batch: int, steps: int) -> Tuple[Any, Optional[int]]:
@@ -151,15 +168,50 @@ def drop_state(part: Optional[Part], state: Any, key: Any) -> Any:
     return state if part is None else equinox.nn.Dropout(part.site.rate)(state, key=key)
 
 
-def cell_of(weights: Weights, features: int, units: int) -> Any:
-    """An equinox.nn.LSTMCell with canonical weights: weight_ih = W^T, weight_hh = U^T, bias = b."""
+def filled(kind: Any, weights: Weights, **arrays: Any) -> Any:
+    """A cell of a kind with these arrays in place of those it would draw."""
     import equinox
     import jax
 
     # Its shape alone: the weights it would draw are replaced at once.
-    cell = equinox.filter_eval_shape(equinox.nn.LSTMCell, features, units, key=jax.random.key(0))
-    return equinox.tree_at(
-        lambda cell: (cell.weight_ih, cell.weight_hh, cell.bias),
-        cell,
-        (weights.kernel.T, weights.recurrent_kernel.T, weights.bias),
-    )
+    cell = equinox.filter_eval_shape(kind, weights.kernel.shape[0], weights.units, key=jax.random.key(0))
+    return equinox.tree_at(lambda cell: [getattr(cell, name) for name in arrays], cell, list(arrays.values()))
+
+
+@implementation("equinox.nn.GRUCell", ["jax"], "gru", needs=["jax", "equinox"])
+class GRUCell(LSTMCell):
+    """equinox.nn.GRUCell: gates r, z, n, a second bias for n alone, so the gates' two biases are one."""
+
+    #: no state.h: the cell blends the h that it is given, so a mask on it would reach further than into the products.
+    sites = ("input", "output")
+    settings = (*LSTMCell.settings, "reset_after")
+
+    def check(self, job: Job) -> None:
+        """Reset after the product."""
+        super(GRUCell, self).check(job)
+        if not job.config.get("reset_after", True):
+            raise Unsupported("equinox.nn.GRUCell resets after the recurrent product, not before it")
+
+    def cell(self, weights: Weights) -> Any:
+        """Canonical gates are z, r, n."""
+        import equinox
+        import jax.numpy as jnp
+
+        def ordered(array: Any) -> Any:
+            z, r, n = jnp.split(array, 3, axis=-1)
+            return jnp.concatenate([r, z, n], axis=-1).T
+
+        second = weights.recurrent_bias
+        joined = weights.bias + second.at[2 * weights.units :].set(0)
+        return filled(
+            equinox.nn.GRUCell,
+            weights,
+            weight_ih=ordered(weights.kernel),
+            weight_hh=ordered(weights.recurrent_kernel),
+            bias=ordered(joined),
+            bias_n=second[2 * weights.units :],
+        )
+
+    def advance(self, cell: Any, x: Any, state: State) -> State:
+        """One step of one example; there is no c."""
+        return cell(x, state[0]), state[1]

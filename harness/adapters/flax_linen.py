@@ -10,7 +10,15 @@ Imported on Python 3.6 with NumPy alone: flax is imported inside functions.
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from harness.adapters.base import Job, Unsupported, implementation
-from harness.adapters.flax_settings import ALL_STEPS, EACH_STEP, FLAX_SETTINGS, GATES, check_settings
+from harness.adapters.flax_settings import (
+    ALL_STEPS,
+    EACH_STEP,
+    FLAX_SETTINGS,
+    GATES,
+    carry_of,
+    check_settings,
+    state_of,
+)
 from harness.adapters.jax_adapter import Function, JaxAdapter, active, whole
 from harness.adapters.jax_stack import (
     DropOf,
@@ -65,17 +73,6 @@ def cell_name(half: str, number: int, way: int) -> str:
     return "%scell%d%s" % (half.replace(".", "_"), number, ("", "_backward")[way])
 
 
-def cell_parameters(weights: Weights) -> Dict[str, Any]:
-    """Parameters of either cell: `ii if ig io` have blocks of the kernel, `hi hf hg ho` those of recurrent kernel and bias."""
-    units = weights.recurrent_kernel.shape[0]
-    parameters = {}
-    for number, gate in enumerate(GATES):
-        block = slice(number * units, (number + 1) * units)
-        parameters["i" + gate] = {"kernel": weights.kernel[:, block]}
-        parameters["h" + gate] = {"kernel": weights.recurrent_kernel[:, block], "bias": weights.bias[block]}
-    return parameters
-
-
 class _Stack(StackAdapter):
     settings = FLAX_SETTINGS
     #: the cell's name in flax.linen.
@@ -113,11 +110,21 @@ class _Stack(StackAdapter):
 
             weights = drop_weights(job, arrays, drop)
             key = next(keys)
-            parameters = {cell_name(*place): cell_parameters(found) for place, found in weights.items()}
+            parameters = {cell_name(*place): self.parameters(found) for place, found in weights.items()}
             rngs = {EACH_STEP: key, ALL_STEPS: key} if job.train else {}
             return dict(Model().apply({"params": parameters}, arrays, weights, rngs=rngs))
 
         return call
+
+    def parameters(self, weights: Weights) -> Dict[str, Any]:
+        """Either LSTM cell's: `ii if ig io` have blocks of the kernel, `hi hf hg ho` of recurrent kernel and bias."""
+        units = weights.units
+        parameters = {}
+        for number, gate in enumerate(GATES):
+            block = slice(number * units, (number + 1) * units)
+            parameters["i" + gate] = {"kernel": weights.kernel[:, block]}
+            parameters["h" + gate] = {"kernel": weights.recurrent_kernel[:, block], "bias": weights.bias[block]}
+        return parameters
 
     def model(self, job: Job, key: Any) -> Tuple[SequenceOf, DropOf]:
         """What the module's compact method calls: nn.RNN around a cell for each layer, two of them in an nn.Bidirectional.
@@ -128,29 +135,29 @@ class _Stack(StackAdapter):
         import flax.linen as nn
 
         unroll = self.option(job, "unroll")
-        gate_fn = nn.hard_sigmoid if job.config.get("recurrent_activation") else nn.sigmoid
+        gate_fn = {"gate_fn": nn.hard_sigmoid} if job.config.get("recurrent_activation") else {}
 
         def drop(part: Part, array: Any) -> Any:
             return nn.Dropout(part.site.rate, broadcast_dims=part.shared, deterministic=False)(array)
 
         def rnn(layer: Layer) -> Any:
             name = cell_name(layer.half.sites, layer.number, layer.direction)
-            cell = getattr(nn, self.cell)(job.config["units"], gate_fn=gate_fn, name=name)
+            cell = getattr(nn, self.cell)(layer.weights.units, name=name, **gate_fn)
             if layer.h is not None or layer.c is not None:
                 cell = masked_cell(cell, layer)
             return nn.RNN(cell, unroll=unroll, split_rngs={"params": False, EACH_STEP: True, ALL_STEPS: False})
 
         def sequence(ways: Sequence[Layer], x: Any, states: Sequence[State], lengths: Any) -> Tuple[Any, List[State]]:
             runs = [rnn(layer) for layer in ways]
-            carries = [(c0, h0) for h0, c0 in states]
+            carries = [carry_of(job, state) for state in states]
             if len(ways) == 1:
                 carry, y = runs[0](
                     x, initial_carry=carries[0], seq_lengths=lengths, return_carry=True, reverse=ways[0].reverse
                 )
-                return y, [carry[::-1]]
+                return y, [state_of(carry)]
             both = nn.Bidirectional(*runs, return_carry=True)
             carries, y = both(x, initial_carry=tuple(carries), seq_lengths=lengths)
-            return y, [carry[::-1] for carry in carries]
+            return y, [state_of(carry) for carry in carries]
 
         return sequence, drop
 
@@ -176,6 +183,8 @@ def masked_cell(inner: Any, layer: Layer) -> Any:
 
         @nn.compact  # type: ignore[untyped-decorator]
         def __call__(self, carry: Any, x: Any) -> Any:
+            if not isinstance(carry, tuple):
+                return self.cell(drop(layer.h, carry), x)
             c, h = carry
             h = drop(layer.h, h)
             return self.cell((drop(layer.c, c), h), x)
@@ -201,3 +210,40 @@ class OptimizedLSTMCell(_Stack):
     """The same parameters, joined before one product each for input and state."""
 
     cell = "OptimizedLSTMCell"
+
+
+@implementation("flax.linen.GRUCell", ["jax"], "gru", needs=["jax", "flax"])
+class GRUCell(_Stack):
+    """Dense layers `ir iz in` with biases, `hr hz hn` of which only hn has one: the gates' two biases are one."""
+
+    cell = "GRUCell"
+    #: no state.h: the cell blends the h that it is given, so a mask on it would reach further than into the products.
+    sites = ("input", "output")
+
+    def parameters(self, weights: Weights) -> Dict[str, Any]:
+        """Canonical gates are z, r, n."""
+        units = weights.units
+        parameters = {}
+        for number, gate in enumerate(("z", "r", "n")):
+            block = slice(number * units, (number + 1) * units)
+            bias, second = weights.bias[block], weights.recurrent_bias[block]
+            own = gate == "n"
+            parameters["i" + gate] = {"kernel": weights.kernel[:, block], "bias": bias if own else bias + second}
+            parameters["h" + gate] = {"kernel": weights.recurrent_kernel[:, block]}
+        parameters["hn"]["bias"] = weights.recurrent_bias[2 * units :]
+        return parameters
+
+
+@implementation("flax.linen.SimpleCell", ["jax"], "simple_rnn", needs=["jax", "flax"])
+class SimpleCell(_Stack):
+    """Two Dense layers, `i` with the bias and `h`."""
+
+    cell = "SimpleCell"
+    sites = ("input", "state.h", "output")
+
+    def parameters(self, weights: Weights) -> Dict[str, Any]:
+        """One kernel each."""
+        return {
+            "i": {"kernel": weights.kernel, "bias": weights.bias},
+            "h": {"kernel": weights.recurrent_kernel},
+        }

@@ -9,7 +9,15 @@ Imported on Python 3.6 with NumPy alone: flax is imported inside functions.
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from harness.adapters.base import Job, Unsupported, implementation
-from harness.adapters.flax_settings import ALL_STEPS, EACH_STEP, FLAX_SETTINGS, GATES, check_settings
+from harness.adapters.flax_settings import (
+    ALL_STEPS,
+    EACH_STEP,
+    FLAX_SETTINGS,
+    GATES,
+    carry_of,
+    check_settings,
+    state_of,
+)
 from harness.adapters.jax_adapter import Function, JaxAdapter, active, whole
 from harness.adapters.jax_stack import DropOf, Layer, Part, SequenceOf, StackAdapter, State, Weights, broadcast_dims
 from harness.tape import Slot
@@ -81,15 +89,15 @@ class _Stack(StackAdapter):
 
         def sequence(ways: Sequence[Layer], x: Any, states: Sequence[State], lengths: Any) -> Tuple[Any, List[State]]:
             runs = [rnn(layer, x.shape[-1]) for layer in ways]
-            carries = [(c0, h0) for h0, c0 in states]
+            carries = [carry_of(job, state) for state in states]
             if len(ways) == 1:
                 carry, y = runs[0](
                     x, initial_carry=carries[0], seq_lengths=lengths, return_carry=True, reverse=ways[0].reverse
                 )
-                return y, [carry[::-1]]
+                return y, [state_of(carry)]
             both = nnx.Bidirectional(*runs)
             carries, y = both(x, initial_carry=tuple(carries), seq_lengths=lengths, return_carry=True)
-            return y, [carry[::-1] for carry in carries]
+            return y, [state_of(carry) for carry in carries]
 
         return sequence, drop
 
@@ -121,6 +129,8 @@ def masked_cell(inner: Any, layer: Layer, rngs: Any) -> Any:
             self.drop_c = dropout(layer.c)
 
         def __call__(self, carry: Any, x: Any) -> Any:
+            if not isinstance(carry, tuple):
+                return self.cell(self.drop_h(carry), x)
             c, h = carry
             h = h if self.drop_h is None else self.drop_h(h)
             c = c if self.drop_c is None else self.drop_c(c)
@@ -134,18 +144,17 @@ def masked_cell(inner: Any, layer: Layer, rngs: Any) -> Any:
 
 
 def _choices(job: Job, weights: Weights) -> Dict[str, Any]:
-    """A cell's arguments: initialisers that draw nothing, as the weights are put in afterwards, and the gates' activation."""
+    """A cell's arguments: dtype, gate activation, and initialisers that draw nothing: the weights come afterwards."""
     from flax import nnx
 
     zeros = nnx.initializers.zeros_init()
-    return {
-        "kernel_init": zeros,
-        "recurrent_kernel_init": zeros,
-        "bias_init": zeros,
-        "param_dtype": weights.kernel.dtype,
-        "rngs": nnx.Rngs(0),
-        "gate_fn": nnx.hard_sigmoid if job.config.get("recurrent_activation") else nnx.sigmoid,
-    }
+    dtype = weights.kernel.dtype
+    chosen = {"kernel_init": zeros, "recurrent_kernel_init": zeros, "bias_init": zeros, "rngs": nnx.Rngs(0)}
+    # SimpleCell computes in float32 whatever its arrays are, unless it is told.
+    chosen.update(dtype=dtype, param_dtype=dtype)
+    if job.layer != "simple_rnn":
+        chosen["gate_fn"] = nnx.hard_sigmoid if job.config.get("recurrent_activation") else nnx.sigmoid
+    return chosen
 
 
 @implementation("flax.nnx.LSTMCell", ["jax"], "lstm", needs=["jax", "flax"])
@@ -157,7 +166,7 @@ class LSTMCell(_Stack):
         """ii, if_, ig, io: blocks of the kernel; hi, hf, hg, ho: blocks of the recurrent kernel and the bias."""
         from flax import nnx
 
-        units = job.config["units"]
+        units = weights.units
         cell = nnx.LSTMCell(features, units, **_choices(job, weights))
         for number, gate in enumerate(GATES):
             block = slice(number * units, (number + 1) * units)
@@ -178,8 +187,37 @@ class OptimizedLSTMCell(_Stack):
         """dense_i: the kernel; dense_h: the recurrent kernel and the bias."""
         from flax import nnx
 
-        cell = nnx.OptimizedLSTMCell(features, job.config["units"], **_choices(job, weights))
+        cell = nnx.OptimizedLSTMCell(features, weights.units, **_choices(job, weights))
         cell.dense_i.kernel = nnx.Param(weights.kernel)
         cell.dense_h.kernel = nnx.Param(weights.recurrent_kernel)
         cell.dense_h.bias = nnx.Param(weights.bias)
+        return cell
+
+
+@implementation("flax.nnx.GRUCell", ["jax"], "gru", needs=["jax", "flax"])
+class GRUCell(_Stack):
+    """Refused: its documentation has a bias b_hn inside the reset product, the cell of Flax 0.12 has none."""
+
+    sites = ("input", "output")
+
+    def check(self, job: Job) -> None:
+        """Never fits the kind: either the second bias is missing, or the reset comes at the wrong place."""
+        super(GRUCell, self).check(job)
+        raise Unsupported("flax.nnx.GRUCell has no bias in the recurrent product that the reset gate multiplies")
+
+
+@implementation("flax.nnx.SimpleCell", ["jax"], "simple_rnn", needs=["jax", "flax"])
+class SimpleCell(_Stack):
+    """Two nnx.Linear layers, the bias on the input's side."""
+
+    sites = ("input", "state.h", "output")
+
+    def cell(self, features: int, job: Job, weights: Weights) -> Any:
+        """dense_i: kernel and bias; dense_h: the recurrent kernel."""
+        from flax import nnx
+
+        cell = nnx.SimpleCell(features, weights.units, **_choices(job, weights))
+        cell.dense_i.kernel = nnx.Param(weights.kernel)
+        cell.dense_i.bias = nnx.Param(weights.bias)
+        cell.dense_h.kernel = nnx.Param(weights.recurrent_kernel)
         return cell

@@ -3,6 +3,8 @@
 Imported on Python 3.6 with NumPy alone.
 """
 
+from typing import Any, Tuple
+
 from harness.adapters.base import PLAIN_SETTINGS, Job, Unsupported
 
 GATES = ("i", "f", "g", "o")
@@ -11,7 +13,7 @@ GATES = ("i", "f", "g", "o")
 EACH_STEP = "dropout"
 ALL_STEPS = "recurrent_dropout"
 
-FLAX_SETTINGS = (*PLAIN_SETTINGS, "bidirectional", "go_backwards", "padding", "recurrent_activation")
+FLAX_SETTINGS = (*PLAIN_SETTINGS, "bidirectional", "go_backwards", "padding", "recurrent_activation", "reset_after")
 
 
 def check_settings(job: Job) -> None:
@@ -24,3 +26,15 @@ def check_settings(job: Job) -> None:
     activation = job.config.get("recurrent_activation")
     if activation not in (None, "hard_sigmoid"):
         raise Unsupported("gate_fn is jax.nn's: there is no %s" % activation)
+    if job.config.get("reset_after") is False:
+        raise Unsupported("GRUCell resets after the recurrent product, not before it")
+
+
+def carry_of(job: Job, state: Tuple[Any, Any]) -> Any:
+    """The library's carry of a state (h, c): (c, h) for an LSTM, h alone for a GRU and a simple layer."""
+    return state[0] if job.layer in ("gru", "simple_rnn") else (state[1], state[0])
+
+
+def state_of(carry: Any) -> Tuple[Any, Any]:
+    """(h, c) of a carry; where there is no c, h stands in its place and nobody reads it."""
+    return (carry[1], carry[0]) if isinstance(carry, tuple) else (carry, carry)

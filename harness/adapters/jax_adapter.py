@@ -65,10 +65,13 @@ class JaxAdapter(Adapter):
     options: Dict[str, Any] = {"jit": True}
 
     def check(self, job: Job) -> None:
-        """As the base; `jit` must be a bool."""
+        """As the base; `jit` must be a bool, `unroll` a count."""
         super(JaxAdapter, self).check(job)
         if not isinstance(self.option(job, "jit"), bool):
             raise Unsupported("option jit is true or false, not %r" % (self.option(job, "jit"),))
+        unroll = self.option(job, "unroll") if "unroll" in self.options else 1
+        if isinstance(unroll, bool) or not isinstance(unroll, int) or unroll < 1:
+            raise Unsupported("option unroll is a number of steps, not %r" % (unroll,))
 
     def tap(self, replay: Optional[Sequence[Draw]]) -> JaxTap:
         """The tap at the PRNG implementation."""

@@ -10,7 +10,7 @@ Imported on Python 3.6 with NumPy alone: jax is imported inside functions.
 import math
 from typing import Any, Dict, List, Optional
 
-from harness.adapters.base import Job, SiteSpec, Unsupported, implementation
+from harness.adapters.base import Job, SiteSpec, implementation
 from harness.adapters.jax_adapter import Function, JaxAdapter, active, whole_slots
 from harness.adapters.jax_lstm_step import Cell, Walk, run_layer
 from harness.adapters.jax_stack import (
@@ -95,13 +95,6 @@ class Scan(JaxAdapter):
         "padding",
         "drop_leaving_state",
     )
-
-    def check(self, job: Job) -> None:
-        """`unroll` must be a count."""
-        super(Scan, self).check(job)
-        unroll = self.option(job, "unroll")
-        if isinstance(unroll, bool) or not isinstance(unroll, int) or unroll < 1:
-            raise Unsupported("option unroll is a number of steps, not %r" % (unroll,))
 
     def slots(self, job: Job) -> List[Slot]:
         """One draw a site, in its canonical shape; none at rate 1."""

@@ -74,13 +74,14 @@ class Cell(object):
 
 
 def gates_of(entering: Any, kernel: Any) -> Any:
-    """(G, B, I) times (I, 4H): one product where the gates share their input, else one for each gate. Gives (B, 4H)."""
+    """(1 or G, B, I) times (I, GH): one product where the gates share their input, else one for each gate. Gives (B, GH)."""
     import jax.numpy as jnp
 
-    if entering.shape[0] == 1:
+    gates = entering.shape[0]
+    if gates == 1:
         return entering[0] @ kernel
-    units = kernel.shape[1] // 4
-    return jnp.concatenate([entering[gate] @ kernel[:, gate * units : (gate + 1) * units] for gate in range(4)], axis=1)
+    blocks = jnp.split(kernel, gates, axis=1)
+    return jnp.concatenate([part @ block for part, block in zip(entering, blocks)], axis=1)
 
 
 def steps_of(factor: Any, axis: int, reverse: bool) -> Tuple[Any, Any]:

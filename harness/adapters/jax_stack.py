@@ -21,11 +21,20 @@ HALVES = ("", "encoder.", "decoder.")
 
 
 class Weights(NamedTuple):
-    """One layer's canonical weights: kernel (I, 4H), recurrent_kernel (H, 4H), bias (4H,), gates i, f, g, o."""
+    """One layer's canonical weights: kernel (I, 4H), recurrent_kernel (H, 4H), bias (4H,), gates i, f, g, o.
+
+    Of a GRU with gates z, r, n, 3H wide, and a recurrent_bias (3H,); of a simple layer H wide.
+    """
 
     kernel: Any
     recurrent_kernel: Any
     bias: Any
+    recurrent_bias: Any = None
+
+    @property
+    def units(self) -> int:
+        """H."""
+        return int(self.recurrent_kernel.shape[0])
 
 
 class Part(NamedTuple):
@@ -94,6 +103,11 @@ def layers_of(job: Job) -> int:
     return int(job.config.get("layers", 1))
 
 
+def state_names(job: Job) -> Tuple[str, ...]:
+    """The states of the job's layer kind: a GRU and a simple layer have no c."""
+    return ("h",) if job.layer in ("gru", "simple_rnn") else ("h", "c")
+
+
 def directions_of(job: Job) -> int:
     """2 where each layer reads both ways."""
     return 2 if job.config.get("bidirectional") else 1
@@ -108,7 +122,7 @@ def weight_prefix(job: Job, half: Half, number: int, direction: int = 0) -> str:
 def layer_weights(job: Job, half: Half, number: int, direction: int, arrays: Dict[str, Any]) -> Weights:
     """The canonical weights of one layer of a half."""
     prefix = weight_prefix(job, half, number, direction)
-    return Weights(*(arrays[prefix + name] for name in Weights._fields))
+    return Weights(*(arrays.get(prefix + name) for name in Weights._fields))
 
 
 def part_of(job: Job, half: Half, at: str, number: int = 0, direction: int = 0) -> Optional[Part]:
@@ -132,7 +146,7 @@ def above(job: Job, half: Half, number: int) -> Optional[Part]:
 
 
 def initial_states(job: Job, arrays: Dict[str, Any], x: Any) -> List[List[State]]:
-    """Every layer's (h0, c0) in every direction, each (B, H); zeros where the job has none."""
+    """Every layer's (h0, c0) in every direction, each (B, H); zeros where the job has none, or its kind no c."""
     import jax.numpy as jnp
 
     layers, directions, units = layers_of(job), directions_of(job), job.config["units"]
@@ -164,7 +178,7 @@ def outputs_of(job: Job, ran: Sequence[Tuple[Half, Any, List[List[State]]]]) -> 
         for half, _, states in ran:
             flat = [state for row in states for state in row]
             leading = tuple(size for size in (layers_of(job), directions_of(job)) if size > 1)
-            for index, name in enumerate(("h", "c")):
+            for index, name in enumerate(state_names(job)):
                 stacked = jnp.stack([state[index] for state in flat])
                 shape = leading + tuple(stacked.shape[1:])
                 outputs[half.sites.replace("decoder.", "") + name] = jnp.reshape(stacked, shape)
@@ -185,7 +199,7 @@ class StackAdapter(JaxAdapter):
         super(StackAdapter, self).check(job)
         for site in job.sites:
             at = site.at.rsplit("coder.", 1)[-1]
-            if at in ("input", "state.h") and "gates" not in site.shared:
+            if at in ("input", "state.h") and "gates" in set(site.axes) - set(site.shared):
                 raise Unsupported("%s: the cell has one input for all gates, so one mask for all gates" % site.at)
             if at == "input" and "directions" in site.axes and "directions" not in site.shared:
                 raise Unsupported("%s: the dropout stands before both directions, so they share its mask" % site.at)

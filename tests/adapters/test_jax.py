@@ -38,6 +38,14 @@ GATEWISE = [
 ]
 HALVES = [at("encoder.input", 0.3, "gates"), at("encoder.output", 0.2), at("decoder.state.h", 0.3, "gates", "time")]
 
+WAYS = [
+    at("weight.recurrent", 0.4, "inputs"),
+    at("input", 0.3, "gates", "directions"),
+    at("state.h", 0.3, "gates", "time"),
+]
+DROPPED_WEIGHT = [at("weight.recurrent", 0.4), at("state.h", 0.3, "gates")]
+LENGTHS = {"lengths": np.array([5, 2, 1])}
+
 Case = tuple[str, str, Mapping[str, Any], Sequence[Mapping[str, Any]]]
 
 CELLS = (
@@ -48,6 +56,26 @@ CELLS = (
     "equinox.nn.LSTMCell",
 )
 DROPOUTS = ("jax.random.bernoulli", "flax.linen.Dropout", "flax.nnx.Dropout", "equinox.nn.Dropout")
+
+#: Settings beyond the plain LSTM: who has them, and with which sites.
+FLAX = CELLS[:4]
+SETTINGS: list[Case] = [
+    *(("lstm", name, {**STACK, "bidirectional": True}, WAYS) for name in (*CELLS, "jax.lax.scan")),
+    *(("lstm", name, {**FULL, "go_backwards": True}, DROPPED_WEIGHT) for name in (*CELLS, "jax.lax.scan")),
+    *(("lstm", name, {**FULL, "padding": "free"}, ()) for name in (*FLAX, "jax.lax.scan")),
+    *(("lstm", name, {"units": 4, "recurrent_activation": "hard_sigmoid"}, ()) for name in (*FLAX, "jax.lax.scan")),
+    ("lstm", "jax.experimental.rnn.lstm_ref", {**STACK, "bidirectional": True}, ()),
+    ("lstm", "jax.lax.scan", {**FULL, "padding": "zeros", "bidirectional": True}, ()),
+    ("lstm", "jax.lax.scan", {**FULL, "padding": "repeat"}, [at("state.h", 0.3)]),
+    ("lstm", "jax.lax.scan", {"units": 4, "recurrent_activation": "hard_sigmoid_keras2"}, ()),
+    ("lstm", "jax.lax.scan", {**FULL, "drop_leaving_state": True}, [at("state.h", 0.3, "gates"), at("state.c", 0.3)]),
+    (
+        "lstm",
+        "jax.lax.scan",
+        {**FULL, "forget_bias": 1.0, "peepholes": True, "cell_clip": 0.3, "projection": 3, "projection_clip": 0.2},
+        [at("weight.recurrent", 0.4, "gates", "units")],
+    ),
+]
 
 QUICK: list[Case] = [
     *(("dropout", name, {"rate": 0.3, "shared": ["time"]}, ()) for name in DROPOUTS),
@@ -64,6 +92,7 @@ SLOW: list[Case] = [
     *(("lstm", name, {"units": 4}, FREE) for name in (*CELLS, "jax.lax.scan")),
     *(("encoder_decoder", name, STACK, HALVES) for name in (*CELLS, "jax.lax.scan")),
     *(("encoder_decoder", name, {**FULL, "tied": True}, HALVES) for name in (*CELLS, "jax.lax.scan")),
+    *SETTINGS,
 ]
 
 
@@ -72,13 +101,16 @@ def call(case: Case, **more: Any) -> Call:
     for package in implementations()["jax", layer, name].needs:
         pytest.importorskip(package)
     inputs = {"x": X, "z": Z} if layer == "encoder_decoder" else {"x": X}
-    if layer == "lstm" and config.get("layers") == 2:
+    if config.get("padding"):
+        inputs |= LENGTHS
+    if layer == "lstm" and config.get("layers") == 2 and not config.get("bidirectional"):
         inputs |= {"h0": H, "c0": H[::-1]}
     return Call("jax", name, layer, config, dropout, inputs=more.pop("inputs", inputs), **more)
 
 
 def name_of(case: Case) -> str:
-    return "-".join([case[0], case[1], *(f"{key}={case[2][key]}" for key in ("layers", "tied") if key in case[2])])
+    plain = ("units", "rate", "stddev", "shared", "return_sequences", "return_state")
+    return "-".join([case[0], case[1], *(f"{key}={value}" for key, value in case[2].items() if key not in plain)])
 
 
 every_case = pytest.mark.parametrize(
@@ -221,6 +253,16 @@ def test_edges_of_the_rate(name: str, rate: float) -> None:
         assert job.worst(result) <= 1.0
 
 
+@pytest.mark.parametrize("name", [*CELLS, "jax.lax.scan"])
+def test_the_raw_weight_gets_the_gradient(name: str) -> None:
+    """Dropped connections get none, the others theirs: WeightDrop as published, not a new parameter beside the raw one."""
+    job = call(("lstm", name, FULL, [at("weight.recurrent", 0.5)]))
+    result = job.run()
+    kept = masks(job, result.draws)["weight.recurrent"].reshape(4, 16)
+    np.testing.assert_array_equal(result.gradients["recurrent_kernel"] != 0, kept)
+    assert job.worst(result) <= 1.0
+
+
 def test_a_zero_in_the_input_is_not_a_dropped_element() -> None:
     job = call(("dropout", "jax.random.bernoulli", {"rate": 0.5}, ()), inputs={"x": np.zeros((4, 50))})
     kept = masks(job, job.run().draws)["input"]
@@ -265,6 +307,10 @@ def test_programs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         (("lstm", "equinox.nn.LSTMCell", STACK, [at("state.c", 0.3, "layers")]), {}, "a dropout of its own"),
         (("lstm", "equinox.nn.LSTMCell", FULL, [at("state.c", 0.3, "features")]), {}, "all features of a state"),
         (("lstm", "flax.nnx.LSTMCell", FULL, [at("output", 0.3, noise="gaussian")]), {}, "no gaussian noise"),
+        (("lstm", "flax.nnx.LSTMCell", {**FULL, "padding": "zeros"}, ()), {}, "padding is free, not zeros"),
+        (("lstm", "flax.nnx.LSTMCell", {"units": 4, "recurrent_activation": "hard_sigmoid_keras2"}, ()), {}, "gate_fn"),
+        (("lstm", "equinox.nn.LSTMCell", {**FULL, "padding": "free"}, ()), {}, "no setting padding"),
+        (("lstm", "jax.lax.scan", FULL, ()), {"unroll": 0}, "option unroll"),
         (("lstm", "jax.experimental.rnn.lstm_ref", FULL, [at("output", 0.3)]), {}, "no dropout at 'output'"),
     ],
 )

@@ -12,7 +12,7 @@ from harness.adapters.torch_arrays import torch_module
 from harness.adapters.torch_base import Leaf, TorchAdapter, rate_of, require_shared, same, transposed
 from harness.adapters.torch_embedding import ROWS, ROWS_SHARED, embedded_dropout, loaded, rows_slot
 from harness.adapters.torch_locked import locked_dropout, locked_slot
-from harness.adapters.torch_weight_drop import DEFAULTS, WeightDrop
+from harness.adapters.torch_weight_drop import OF_WEIGHTS, WeightDrop
 from harness.tape import Slot
 
 LOCKED = ("input", "between_layers", "output")
@@ -22,7 +22,7 @@ LOCKED = ("input", "between_layers", "output")
 class AwdLstm(TorchAdapter):
     """The complete model. Options: those of WeightDrop."""
 
-    options = DEFAULTS
+    options = OF_WEIGHTS
     sites: Tuple[str, ...] = (ROWS, *LOCKED)
     settings = (*PLAIN_SETTINGS, "vocabulary", "features")
 

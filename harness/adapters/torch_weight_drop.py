@@ -6,10 +6,14 @@ place before each call. Its mask on weight_hh (4H, H) follows from what the case
 
     shared: []              (4H, H), every connection on its own                      (`variational=False`)
     shared: [inputs]        (4H, 1), all connections into one gate of one unit        (`variational=True`)
-    shared: [gates, units]  (1, H), all connections from one unit, as a mask on h     (Gal & Ghahramani's tied weights)
+    shared: [gates, units]  (1, H), all connections from one unit                     (not in the published code)
+
+Is the (4H, 1) mask dropout of h? With the option `as_state` WeightDrop stands for the site `state.h`, so that the reference
+answers: `columns` draws (1, H), which is one mask on h for all gates, steps and examples (Gal & Ghahramani's tied weights);
+`rows` draws (4H, 1) and says that it were one mask on h for each gate, which it is not.
 """
 
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from harness.adapters.base import Job, SiteSpec, Unsupported
 from harness.adapters.torch_arrays import torch_module
@@ -24,13 +28,20 @@ SITE = "weight.recurrent"
 
 #: The sets of axes that one mask may be shared over.
 SHARED = ((), ("inputs",), ("gates", "units"))
+STATE = "state.h"
+AS_STATE: Dict[str, Sequence[Sequence[str]]] = {
+    "columns": [("gates", "batch", "time")],
+    "rows": [("batch", "time"), ("gates", "batch", "time")],
+}
 
 #: Options of WeightDrop.
 #: wrap: how the dropped weight is put in place. `tensor`: as it is, so that autograd reaches the raw weight. `parameter`:
 #: in a new nn.Parameter, as the module is often written since nn.Module refuses a tensor where a parameter was: the raw
 #: weight gets no gradient. `parametrize`: torch.nn.utils.parametrize, cached during a call.
 #: always: drop in evaluation too, as the published variational code does (it passes training=True).
-DEFAULTS: Dict[str, Any] = {"wrap": "tensor", "always": False}
+#: as_state: `columns` or `rows`: stand for dropout at state.h; see above. Of WeightDrop alone.
+DEFAULTS: Dict[str, Any] = {"wrap": "tensor", "always": False, "as_state": ""}
+OF_WEIGHTS = {name: value for name, value in DEFAULTS.items() if name != "as_state"}
 WRAPS = ("tensor", "parameter", "parametrize")
 
 
@@ -40,6 +51,7 @@ class WeightDrop(object):
     def __init__(self, job: Job, site: Optional[SiteSpec], options: Dict[str, Any]) -> None:
         self.site = site
         self.wrap = options["wrap"]
+        self.as_state = options.get("as_state", "")
         self.always = bool(options["always"])
         self.train = job.train or self.always
 
@@ -47,7 +59,11 @@ class WeightDrop(object):
         """Raise Unsupported for masks that WeightDrop has not, and for unknown ways to wrap."""
         if self.wrap not in WRAPS:
             raise Unsupported("no wrap %r; there are: %s" % (self.wrap, ", ".join(WRAPS)))
-        if self.site is not None:
+        if self.as_state and self.as_state not in AS_STATE:
+            raise Unsupported("no as_state %r; there are: %s" % (self.as_state, ", ".join(sorted(AS_STATE))))
+        if self.site is not None and self.as_state:
+            require_shared(self.site, AS_STATE[self.as_state], "WeightDrop as state.h")
+        elif self.site is not None:
             require_shared(self.site, SHARED, "WeightDrop")
             if self.always and "inputs" not in self.site.shared:
                 raise Unsupported("only the variational WeightDrop (shared: [inputs]) drops in evaluation")
@@ -57,6 +73,11 @@ class WeightDrop(object):
         site = self.site
         if site is None or not self.train or site.rate in (0.0, 1.0):
             return []
+        if self.as_state:
+            gates, units = (4 if self.as_state == "rows" else 1), site.shape[-1]
+            shape = (gates * units, 1) if self.as_state == "rows" else (1, units)
+            canonical = (*site.shape[:-4], gates, 1, 1, units)
+            return [Slot(site.at, BERNOULLI, shape, canonical, place) for place in places]
         # canonical (P, 4, H); native rows are (gate, unit), columns the h that a connection comes from
         shape = mask_shape(site)
         return [Slot(site.at, BERNOULLI, shape, tuple(site.shape), place, (1, 2, 0)) for place in places]
@@ -97,7 +118,11 @@ class WeightDrop(object):
         assert site is not None
         if not site.shared:
             return dropout(raw, site.rate, training=self.train)
-        mask = dropout(raw.new_ones(mask_shape(site)), site.rate, training=self.train)
+        if self.as_state:
+            shape = (raw.shape[0], 1) if self.as_state == "rows" else (1, raw.shape[1])
+        else:
+            shape = mask_shape(site)
+        mask = dropout(raw.new_ones(shape), site.rate, training=self.train)
         return mask.expand_as(raw) * raw
 
     def parameter(self, lstm: Any, name: str) -> Any:
@@ -134,12 +159,13 @@ def own_place(stack: Stack, layer: int, direction: int) -> Tuple[int, ...]:
 class WeightDropStack(NativeStack):
     """WeightDrop around one nn.LSTM with all its layers."""
 
-    sites = (*NativeStack.sites, SITE)
+    sites = (*NativeStack.sites, SITE, STATE)
     defaults = {"batch_first": False, **DEFAULTS}
 
     def __init__(self, job: Job, sequence: str, prefix: str = "", options: Any = None) -> None:
         super(WeightDropStack, self).__init__(job, sequence, prefix, options)
-        self.drop = WeightDrop(job, job.site(self.at(SITE)), self.options)
+        self.dropped_at = self.at(STATE if self.options["as_state"] else SITE)
+        self.drop = WeightDrop(job, job.site(self.dropped_at), self.options)
 
     @property
     def names(self) -> List[str]:
@@ -149,10 +175,15 @@ class WeightDropStack(NativeStack):
     def check(self) -> None:
         super(WeightDropStack, self).check()
         self.drop.check()
+        if self.options["as_state"] and self.outputs != self.units:
+            raise Unsupported("with a projection rows and columns of weight_hh are of different kinds")
 
     def check_shared(self, site: SiteSpec) -> None:
-        if site.at != self.at(SITE):
-            super(WeightDropStack, self).check_shared(site)
+        if site.at in (self.at(SITE), self.at(STATE)):
+            if site.at != self.dropped_at:
+                raise Unsupported("drops at %s" % self.dropped_at)
+            return
+        super(WeightDropStack, self).check_shared(site)
 
     def slots(self) -> List[Slot]:
         found = super(WeightDropStack, self).slots()
@@ -178,7 +209,7 @@ class AwdStack(LockedStack):
     """The recurrent part of AWD-LSTM: WeightDrop around each layer, LockedDropout before, between and after them."""
 
     sites = (*LockedStack.sites, SITE)
-    defaults = DEFAULTS
+    defaults = OF_WEIGHTS
 
     def __init__(self, job: Job, sequence: str, prefix: str = "", options: Any = None) -> None:
         super(AwdStack, self).__init__(job, sequence, prefix, options)

@@ -101,3 +101,24 @@ def test_initial_states_of_a_language_model() -> None:
     states = {f"layer{layer}.{name}0": np.full((3, 5), 0.5) for layer in range(3) for name in "hc"}
     job = Call("torch", "recipe.AWD_LSTM", "awd_lstm", MODEL, AWD, inputs={"x": WORDS, **states})
     assert job.worst(job.run()) <= 1.0
+
+
+def test_rows_are_no_mask_on_h() -> None:
+    """(1, H) is the tied-weight formula; (4H, 1) is neither that nor the one with a mask for each gate."""
+    tied = [at("state.h", 0.5, "gates", "batch", "time")]
+    untied = [at("state.h", 0.5, "batch", "time")]
+    columns = Call("torch", "recipe.WeightDrop", "lstm", FULL, tied, inputs={"x": X}, options={"as_state": "columns"})
+    assert columns.worst(columns.run()) <= 1.0
+    assert columns.worst(columns.run(tape=columns.tape())) <= 1.0
+    for sites in (tied, untied):
+        rows = Call("torch", "recipe.WeightDrop", "lstm", FULL, sites, inputs={"x": X}, options={"as_state": "rows"})
+        result = rows.run()
+        assert result.draws["state.h"].values.shape == (4, 1, 1, 4)
+        assert rows.worst(result) > 1e6
+    for options, message in (
+        ({}, "drops at weight.recurrent"),
+        ({"as_state": "columns"}, "shared"),
+        ({"as_state": "x"}, "as_state 'x'"),
+    ):
+        with pytest.raises(Unsupported, match=message):
+            Call("torch", "recipe.WeightDrop", "lstm", FULL, untied, inputs={"x": X}, options=options).run()

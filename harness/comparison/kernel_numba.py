@@ -39,8 +39,7 @@ def _jit(function: Callable[..., Any]) -> Any:
 
 @_jit
 def _distances(left: Any, right: Any, out: Any, mask: Any) -> Any:  # pragma: no cover
-    """ULP distances of one block into `out` (unsigned, of the same width); returns the largest, and the smallest
-    magnitude.
+    """ULP distances of one block into `out` (unsigned, of the same width); the largest, and the smallest magnitude.
 
     The bits without the sign count the floats from zero. Casts keep every step in the width of the format, so that
     whole vectors work on it.
@@ -230,8 +229,9 @@ def _scan(  # pragma: no cover
     best, top_ulp, places, tallies, counts = state
     mask, tiny = layout
     number = expected.dtype.type
-    # Lowered by more than the rounding errors of the first look, which runs in `number`.
+    # Lowered by more than the rounding errors of the first look, which runs in `number`, and never infinite in it.
     slack = 1.0 - (2.0**-20 if expected.itemsize == 4 else 2.0**-48)
+    ceiling = 2.0 ** (127 if expected.itemsize == 4 else 1023)
     near_bits = near.view(left.dtype)
     hashed = 0
     for start in range(0, actual.size, BLOCK):
@@ -248,8 +248,8 @@ def _scan(  # pragma: no cover
             other = right[start:stop]
         top, low = _distances(bits, other, gap, mask)
         strange, odd = np.int64(0), 0
-        share = number(best[REL] * slack)
-        if _news(a, e, number(min(best[ABS], limit) * slack), share):
+        share = number(min(best[REL] * slack, ceiling))
+        if _news(a, e, number(min(best[ABS] * slack, limit * slack, ceiling)), share):
             beyond, strange = _beyond(a, e, limit)
             if strange:
                 agreeing, odd = _strange(a, e, gap, tallies)
@@ -258,7 +258,7 @@ def _scan(  # pragma: no cover
             tallies[MISMATCH] += beyond
             if beyond and places[FIRST] < 0:
                 places[FIRST] = start + _first(a, e, limit)
-            if strange or best[ABS] <= limit or _news(a, e, number(best[ABS] * slack), share):
+            if strange or best[ABS] <= limit or _news(a, e, number(min(best[ABS] * slack, ceiling)), share):
                 _maxima(a, e, start, best, places)
         if strange:
             tallies[ZERO] += _zeros_strange(a, e, bits, other, mask, tiny)
@@ -273,8 +273,7 @@ def _scan(  # pragma: no cover
 def scan_segment(
     actual: NDArray[Any], expected: NDArray[Any], limit: Any, name: str, hashed: bool
 ) -> tuple[Part, NDArray[np.uint64]]:
-    """Scan flat, contiguous, native arrays; with `hashed` also give the NH values of the whole digest blocks of
-    `actual`.
+    """Scan flat, contiguous, native arrays; with `hashed` also give the NH value of each whole block of `actual`.
 
     name: one of FORMATS, the dtype of `actual`; `expected` has the same or float64. Runs without the interpreter's
     lock.

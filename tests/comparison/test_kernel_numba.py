@@ -25,6 +25,10 @@ def make(size: int, kind: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     elif kind == "wild":
         actual *= 10.0 ** rng.integers(-300, 300, size)
         expected = actual * rng.choice([1.0, -1.0, 1 + 1e-15, 0.0, 3.0], size)
+    elif kind == "huge":  # errors and relative errors that overflow, the largest of them last
+        actual = rng.choice([1e-45, 1e-38, 1.0, 3e38, -3.4e38, 1.7e308], size) * rng.choice([1.0, -1.0], size)
+        expected = actual * rng.choice([1.0, 1 + 1e-6], size)
+        expected[size // 2 :] = rng.permutation(expected[size // 2 :])
     elif kind == "equal":
         expected = actual.copy()
     elif kind == "rare":
@@ -37,7 +41,7 @@ def _numba() -> None:
     pytest.importorskip("numba")
 
 
-@pytest.mark.parametrize("kind", ["near", "dropped", "strange", "wild", "equal", "rare"])
+@pytest.mark.parametrize("kind", ["near", "dropped", "strange", "wild", "huge", "equal", "rare"])
 @pytest.mark.parametrize(("name", "judge"), [("float32", "float32"), ("float32", "float64"), ("float64", "float64")])
 def test_identical_to_numpy(kind: str, name: str, judge: str) -> None:
     for seed, size in enumerate(BLOCKS):
@@ -67,3 +71,17 @@ def test_refuses_what_it_does_not_compile() -> None:
         compare_arrays(half, half, 0.0, engine="numba")
     with pytest.raises(ValueError, match="compiled kernel"):
         compare_arrays(np.zeros(3), np.zeros(3), np.zeros(3), engine="numba")
+
+
+def test_maxima_beyond_the_largest_float32() -> None:
+    """The first look runs in float32, where these maxima are infinite; the later, larger ones must still be found."""
+    actual, expected = np.ones(20_000, np.float32), np.ones(20_000, np.float32)
+    actual[10], expected[10] = 1e30, 1e-9  # relative error 1e39
+    actual[9_000], expected[9_000] = 1.0, 1e-45  # 7e44, and no news otherwise
+    found = compare_arrays(actual, expected, 1e35, engine="numba")
+    assert found.max_rel_at == (9_000,)
+    actual[11], expected[11] = 3e38, -1e38  # an error of 4e38
+    actual[9_001], expected[9_001] = 3e38, -3e38
+    found = compare_arrays(actual, expected, 1e300, engine="numba")
+    assert found.max_abs_at == (9_001,)
+    assert found == compare_arrays(actual, expected, 1e300, engine="numpy")

@@ -19,6 +19,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "validate": ("harness.commands.validate:validate", "Check case files without running anything."),
     "schema": ("harness.commands.schema:schema", "Print the JSON Schema of a case file."),
     "report": ("harness.commands.report:report", "Make the views of a stored run again."),
+    "gate": ("harness.commands.gate:gate", "Compare a stored run with the committed baseline."),
+    "baseline": ("harness.commands.baseline:baseline", "Write or show the committed baseline of the gate."),
     "mask": (
         "harness.streams.command:mask",
         "Predict the dropout mask that a seed gives in a framework, or find the seed that gave a mask.",

@@ -55,6 +55,8 @@ def backend_filter(names: Sequence[str]) -> Callable[[BackendRef], bool]:
     """A predicate on concrete implementations for `--backend`: a backend, an implementation, a label, or a pattern
     of one.
     """
+    # Reports mark recipes behind their label; the mark is no part of the name.
+    names = [name.removesuffix(" [recipe]") for name in names]
     for name in names:
         if not any(sign in name for sign in "*?[.: ") and name not in BACKENDS:
             hint = did_you_mean(name, BACKENDS) or f"; the backends are {', '.join(BACKENDS)}"

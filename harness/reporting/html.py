@@ -70,7 +70,9 @@ def _head(run: StoredRun) -> dict[str, Any]:
         "verdict": verdict_line(run),
         "tone": {Exit.OK: "good", Exit.DIFFERENCE: "bad"}.get(run.exit_code, "warn"),
         "headline": headline(run),
+        "unexplained": len(summary.differences),
         "differences": plural(len(summary.differences), "difference"),
+        "known": plural(len(summary.known), "known difference") if summary.known else "",
         "counts": [
             {
                 "name": str(v),

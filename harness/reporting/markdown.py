@@ -9,10 +9,11 @@ import re
 from collections.abc import Iterable, Iterator
 
 from harness.records import Row, Verdict
+from harness.reporting.exits import Exit
 from harness.reporting.groups import grouped
 from harness.reporting.store import StoredRun
 from harness.reporting.summary import Summary, clean, headline, label, summarise, verdict_line
-from harness.reporting.verdicts import ORDER, SIGNS, Exit, severity, words
+from harness.reporting.verdicts import ORDER, SIGNS, severity, words
 
 LIMIT = 1_000_000
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~>@-])")

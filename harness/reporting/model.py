@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from harness.records import BACKENDS, Row
 from harness.reporting.pictures import picture
@@ -18,25 +18,28 @@ from harness.reporting.store import StoredRun
 from harness.reporting.summary import label
 from harness.reporting.verdicts import MEANINGS, ORDER, SIGNS, severity, words
 
+Thing = TypeVar("Thing", bound=Hashable)
+
 #: What many rows have in common, and what a row has of its own; texts by number, 0 being the empty one.
 KIND = ("check", "verdict", "seed", "unit", "cause")
 #: `place` only where it is not that of its cell.
 FIELDS = ("kind", "measured", "limit", "where", "note", "place")
 
 
-class Numbers:
+class Numbers(Generic[Thing]):
     """Numbers for things, in the order in which they were first seen."""
 
-    def __init__(self, *first: Hashable) -> None:
+    def __init__(self, *first: Thing) -> None:
         self.known = {thing: number for number, thing in enumerate(first)}
 
-    def __call__(self, thing: Hashable) -> int:
+    def __call__(self, thing: Thing) -> int:
         return self.known.setdefault(thing, len(self.known))
 
 
 def pack(run: StoredRun) -> dict[str, Any]:
     """The page's data. Reads the rows once and each mask once."""
-    texts, checks, kinds, implementations = Numbers(""), Numbers(), Numbers(), Numbers()
+    texts, checks, implementations = Numbers(""), Numbers[str](), Numbers[str]()
+    kinds = Numbers[tuple[int, ...]]()
     described: dict[str, dict[str, str]] = {}
     cells: dict[str, dict[int, tuple[int, list[list[Any]]]]] = {}
     seconds: dict[tuple[str, int], float] = {}
@@ -48,7 +51,7 @@ def pack(run: StoredRun) -> dict[str, Any]:
             {
                 "name": name,
                 "backend": visible(row.backend),
-                "short": visible(row.implementation or row.name or row.backend),
+                "short": name.removeprefix(f"{visible(row.backend)}: "),
                 "version": visible(row.version),
                 "environment": visible(row.environment),
                 "device": visible(row.device),
@@ -57,7 +60,7 @@ def pack(run: StoredRun) -> dict[str, Any]:
         cell = cells.setdefault(row.case, {}).setdefault(number, (texts(visible(row.place)), []))
         cell[1].append(_row(row, cell[0], texts, checks, kinds))
         seconds[row.case, number] = max(seconds.get((row.case, number), 0.0), row.seconds)
-    paths = Numbers()
+    paths = Numbers[str]()
     cases = [
         _case(case, paths)
         | {
@@ -83,7 +86,7 @@ def pack(run: StoredRun) -> dict[str, Any]:
     }
 
 
-def _row(row: Row, place: int, texts: Numbers, checks: Numbers, kinds: Numbers) -> list[Any]:
+def _row(row: Row, place: int, texts: Numbers[str], checks: Numbers[str], kinds: Numbers[tuple[int, ...]]) -> list[Any]:
     seed, unit, cause, where, note = (
         texts(visible(text)) for text in (row.seed, row.unit, row.cause, row.where, row.note)
     )
@@ -100,7 +103,7 @@ def _row(row: Row, place: int, texts: Numbers, checks: Numbers, kinds: Numbers) 
     return packed
 
 
-def _case(case: dict[str, Any], paths: Numbers) -> dict[str, Any]:
+def _case(case: dict[str, Any], paths: Numbers[str]) -> dict[str, Any]:
     sites = [
         {
             "at": visible(site["at"]),
@@ -144,20 +147,16 @@ def _add_masks(run: StoredRun, cases: list[dict[str, Any]]) -> list[dict[str, An
     for entry, mask in run.masks():
         key = f"{entry['sha256']}{entry['shape']}{entry['dtype']}"
         if key not in pictures:
-            pictures[key] = (len(pictures), picture(mask) | {"pooled": True} if "pooled" in entry else picture(mask))
+            described = picture(mask, math.prod(entry["shape"][:-2]))
+            if "stored" in entry and mask.shape[1] > 1:
+                described["pooled"] = True
+            pictures[key] = (len(pictures), described)
         shape = "×".join(map(str, entry["shape"]))
-        share = _share(mask)
+        share = figure(entry.get("kept"))
         by_id[owner[entry["entry"]]].setdefault("masks", []).append(
             [visible(entry["name"]), visible(entry["backend"]), pictures[key][0], shape, share]
         )
     return [described for _, described in pictures.values()]
-
-
-def _share(mask: Any) -> float | None:
-    """The share that is kept, of a mask of decisions (pooled or not); None of other noise."""
-    if mask.size == 0 or (mask.dtype.kind == "f" and not bool(((mask >= 0) & (mask <= 1)).all())):
-        return None
-    return float(f"{float(mask.mean(dtype='float64')):.4g}")
 
 
 def _meta(run: StoredRun) -> dict[str, Any]:

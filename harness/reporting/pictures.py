@@ -16,13 +16,25 @@ DOWN, ACROSS, PANELS = 48, 96, 8
 
 
 def pool(mask: np.ndarray, down: int = DOWN, across: int = ACROSS) -> np.ndarray:
-    """Mean over blocks, so that the last two axes have at most `down` and `across` elements; leading axes are cut to
-    PANELS in all.
+    """Make a mask small enough to draw: (panels, down, across) or less, at most PANELS panels.
 
-    Returns float32, (panels, down, across) or less; the means of a boolean mask are the shares kept.
+    A panel of one long row keeps its beginning, `down * across` elements; any other becomes means over blocks, float32, which
+    are the shares kept of a boolean mask.
     """
-    panels = as_panels(mask)[:PANELS].astype(np.float32)
-    return _pool_axis(_pool_axis(panels, 1, down), 2, across)
+    panels = as_panels(mask)[:PANELS]
+    if panels.shape[1] == 1:
+        return panels[:, :, : down * across]
+    if panels.shape[1] <= down and panels.shape[2] <= across:
+        return panels
+    return _pool_axis(_pool_axis(panels.astype(np.float32), 1, down), 2, across)
+
+
+def wrap(panels: np.ndarray, across: int = ACROSS) -> np.ndarray:
+    """Break panels of one long row into rows of `across`, as text is broken into lines; what is left over is cut off."""
+    count, down, width = panels.shape
+    if down != 1 or width <= across:
+        return panels
+    return panels[:, :, : width - width % across].reshape(count, -1, across)
 
 
 def as_panels(mask: np.ndarray) -> np.ndarray:
@@ -44,19 +56,27 @@ def _pool_axis(array: np.ndarray, axis: int, most: int) -> np.ndarray:
     return np.asarray(np.add.reduceat(array, edges, axis=axis) / widths.reshape(shape), dtype=np.float32)
 
 
-def picture(mask: np.ndarray) -> dict[str, Any]:
-    """A mask as the page's script draws it.
+def picture(mask: np.ndarray, of: int | None = None) -> dict[str, Any]:
+    """A mask as the page's script draws it; `of`: how many panels the whole mask has, if this is only its beginning.
 
-    `w`, `h`: elements across and down a panel; `n`: panels drawn; `of`: panels there are; `bits` (base64, most
-    significant first, set where kept) or `grey` (base64, a byte an element: 255 is kept, or the largest value of
-    other noise); `pooled` where an element of the picture stands for several; `lo`, `hi`: the values that 0 and 255
-    stand for, unless they are 0 and 1.
+    `w`, `h`: elements across and down a panel; `n`: panels drawn; `of`: panels there are; `bits` (base64, most significant
+    first, set where kept) or `grey` (base64, a byte an element: 255 is kept, or the largest value of other noise);
+    `pooled` where an element of the picture stands for several; `wrapped` where one row was broken into several; `lo`,
+    `hi`: the values that 0 and 255 stand for, unless they are 0 and 1.
     """
     panels = as_panels(mask)
-    shown = pool(panels)
-    described: dict[str, Any] = {"w": shown.shape[2], "h": shown.shape[1], "n": shown.shape[0], "of": panels.shape[0]}
-    if shown.shape[1:] != panels.shape[1:]:
+    small = pool(panels)
+    shown = wrap(small)
+    described: dict[str, Any] = {
+        "w": shown.shape[2],
+        "h": shown.shape[1],
+        "n": shown.shape[0],
+        "of": of or panels.shape[0],
+    }
+    if panels.shape[1] > 1 and small.shape[1:] != panels.shape[1:]:
         described["pooled"] = True
+    if shown.shape != small.shape:
+        described["wrapped"] = True
     finite = shown[np.isfinite(shown)]
     if finite.size == shown.size and bool(((finite == 0) | (finite == 1)).all()):
         described["bits"] = base64.b64encode(np.packbits(shown.astype(bool).ravel()).tobytes()).decode()

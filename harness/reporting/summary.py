@@ -84,6 +84,11 @@ def label(row: Row) -> str:
     return f"{text} @{row.environment}" if row.environment else text
 
 
+def plain_label(row: Row) -> str:
+    """The label without what comparison adds for readers: as the case file, `--backend` and masks name it."""
+    return label(row).removesuffix(" [recipe]")
+
+
 def figures(row: Row) -> str:
     """Measured against limit, as far as the check has them: `0.031 > 4.5e-06 abs at (0, 3)`."""
     parts = []

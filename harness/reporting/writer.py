@@ -27,7 +27,7 @@ from harness.reporting.rows import COLUMNS, csv_line, csv_row, dump_row, load_ro
 from harness.reporting.store import CASES, CSV, DATA, FORMAT, FRAMEWORK, MASKS, ROWS, RUN, VERSION
 from harness.reporting.verdicts import ORDER, exit_code, missing
 
-#: Masks of more elements are stored pooled: a picture cannot show more, and a report stays small.
+#: Of masks of more elements, what a picture shows is stored, so that a report stays small.
 LARGEST = 1 << 14
 #: Of a traceback or a worker's last words, so many characters are kept, from the end.
 DETAIL = 8000
@@ -97,10 +97,12 @@ class Writer:
     def _store(self, entry: str, mask: np.ndarray) -> dict[str, Any]:
         mask = np.asarray(mask)
         digest = hashlib.sha256(np.ascontiguousarray(mask).tobytes()).hexdigest()[:16]
-        described = {"shape": list(mask.shape), "dtype": str(mask.dtype), "sha256": digest}
+        described: dict[str, Any] = {"shape": list(mask.shape), "dtype": str(mask.dtype), "sha256": digest}
+        if mask.dtype == bool and mask.size:
+            described["kept"] = float(mask.mean())
         if mask.size > LARGEST:
             mask = pool(mask)
-            described["pooled"] = list(mask.shape)
+            described["stored"] = list(mask.shape)
         buffer = io.BytesIO()
         np.save(buffer, mask, allow_pickle=False)
         # A fixed date keeps the archive the same for the same masks.
@@ -192,6 +194,7 @@ def describe(variant: Variant) -> dict[str, Any]:
                 "check": e.check,
                 "reason": e.reason,
                 "until": e.until.isoformat() if e.until else "",
+                "variant": dict(e.variant),
             }
             for e in variant.expect
         ],

@@ -20,6 +20,19 @@ def test_a_mask_comes_back_bit_for_bit(shape):
     assert "pooled" not in described
 
 
+def test_one_long_row_is_wrapped_and_cut():
+    mask = np.random.default_rng(0).random((1, 100_000)) > 0.2
+    described = picture(mask)
+    assert (described["w"], described["h"], described["wrapped"]) == (ACROSS, DOWN, True)
+    assert "pooled" not in described
+    np.testing.assert_array_equal(bits(described).ravel(), mask[0, : DOWN * ACROSS])
+
+
+def test_a_row_a_little_too_long():
+    described = picture(np.ones((1, ACROSS + 1), bool))
+    assert (described["w"], described["h"]) == (ACROSS, 1)
+
+
 def test_more_panels_than_are_shown():
     described = picture(np.ones((20, 2, 3), bool))
     assert (described["n"], described["of"]) == (PANELS, 20)

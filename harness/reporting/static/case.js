@@ -118,7 +118,7 @@ const casePage = (one, view) => {
   const known = rows.filter(([, row]) => row.verdict.name === "known");
   const around = matching(view).sort(SORTS[view.sort]?.[1] ?? SORTS.worst[1]);
   const at = around.indexOf(one);
-  const again = el("section", { "aria-labelledby": "again" }, el("h2", { id: "again" }, "Run it again"), copyable(`harness run ${quoted(one.id)}${view.impl ? ` --backend ${quoted(view.impl)}` : ""}`));
+  const again = el("section", { "aria-labelledby": "again" }, el("h2", { id: "again" }, "Run it again"), copyable(`harness run ${quoted(one.id)}${view.impl ? ` --backend ${quoted(view.impl.replace(/ \[recipe\]$/, ""))}` : ""}`));
   const near = (other, text, key) => other ? el("a", { href: link({ case: other.id, check: "", impl: "" }), rel: key }, text) : null;
   return [
     el("nav", { class: "back", "aria-label": "Cases" },

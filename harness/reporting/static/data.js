@@ -30,9 +30,11 @@ const CASES = D.cases.map((given, index) => {
       seen.add(own);
       if (!QUIET.has(name)) differing += 1;
     }
-    rank = Math.min(rank, worst);
     cells.set(implementation, { seconds, packed, place: D.texts[at], worst: VERDICTS[worst], worstCount });
   }
+  // What cannot be expressed says nothing of the rest.
+  const judged = [...seen].filter((own) => VERDICTS[own].name !== "unsupported");
+  rank = Math.min(VERDICTS.length, ...(judged.length ? judged : seen));
   const [path, variant = ""] = given.id.split("::");
   const short = path.replace(/^cases\//, "").replace(/\.ya?ml$/, "");
   return { ...given, index, path, short, cells, seen, differing, rank, worst: VERDICTS[rank], text: variant.replace(/^\[|\]$/g, "").replace(/-(?=[\w.]+=)/g, " ") };

@@ -61,37 +61,44 @@ const canvasOf = (label, picture, values, from, to) => {
 
 const percent = (share) => `${(share * 100).toFixed(1)} %`;
 
-// The masks of one site, each beside its difference against the first.
+// The masks of one site, each once with all that drew it, beside its difference against the first.
 const siteOf = (one, name, entries) => {
   const site = one.sites.find(({ at }) => name === at || name.startsWith(`${at}/`));
   const [, , firstNumber, shape] = entries[0];
   const first = D.pictures[firstNumber];
   const axes = site && site.axes.length === shape.split("×").length ? site.axes : [];
-  const layout = axes.length > 1 ? `${axes.at(-2)} down, ${axes.at(-1)} across` : axes.length ? `${axes[0]} across` : "second last axis down, last axis across";
-  const panels = first.of > 1 ? `, ${first.n < first.of ? `${first.n} of ${first.of}` : first.of} panels${axes.length > 2 ? ` (${axes.slice(0, -2).join(", ")})` : ""}` : "";
-  const pooled = first.pooled ? ", each point the mean of several elements" : "";
+  const layout = first.wrapped ? `its first ${first.w * first.h} elements in rows of ${first.w}`
+    : axes.length > 1 ? `${axes.at(-2)} down, ${axes.at(-1)} across` : axes.length ? `${axes[0]} across` : "second last axis down, last axis across";
+  const panels = first.of > 1 ? `; ${first.n < first.of ? `${first.n} of ${first.of}` : first.of} panels${axes.length > 2 ? ` (${axes.slice(0, -2).join(", ")})` : ""}` : "";
+  const pooled = first.pooled ? "; each point the mean of several elements" : "";
+  const groups = new Map();
+  for (const entry of entries) {
+    const key = `${entry[2]} ${entry[3]}`;
+    groups.set(key, [...(groups.get(key) ?? []), entry]);
+  }
   return el("div", { class: "site" },
     el("h3", { class: "isolate" }, name),
-    el("p", {}, `${site ? `${site.text}. ` : ""}Shape ${shape}: ${layout}${panels}${pooled}.`),
-    el("div", { class: "masks" }, entries.map((entry) => maskOf(name, entry, entries[0], first))));
+    el("p", {}, `${site ? `${site.text}. ` : ""}Shape ${shape}: ${layout}${panels}${pooled}. ${groups.size === 1 ? `The same mask in ${entries.length === 1 ? "the one implementation" : `all ${entries.length} implementations`}.` : `${groups.size} different masks in ${entries.length} implementations.`}`),
+    el("div", { class: "masks" }, [...groups.values()].map((group) => maskOf(name, group, entries[0], first))));
 };
 
-const maskOf = (name, [, backend, pictureNumber, shape, kept], [, firstBackend, firstNumber, firstShape], first) => {
+const maskOf = (name, group, [, firstBackend, firstNumber, firstShape], first) => {
+  const [, , pictureNumber, shape, kept] = group[0];
   const picture = D.pictures[pictureNumber];
+  const names = group.map((entry) => entry[1]);
   const share = kept === null ? (picture.lo === undefined ? "" : `${picture.lo} to ${picture.hi}`) : `${percent(kept)} kept`;
   const figure = el("figure", { class: "mask" },
-    el("figcaption", {}, el("b", { class: "isolate" }, backend), el("br"), el("span", { class: "soft" }, share)),
-    canvasOf(`Mask ${name} of ${backend}: ${share}`, picture, () => elements(picture), "--dropped", "--kept"));
-  if (backend === firstBackend) return figure;
+    el("figcaption", {}, el("ul", {}, names.map((text) => el("li", { class: "isolate" }, dotted(text)))), el("span", { class: "soft" }, share)),
+    canvasOf(`Mask ${name} of ${names.join(", ")}: ${share}`, picture, () => elements(picture), "--dropped", "--kept"));
+  if (pictureNumber === firstNumber && shape === firstShape) return figure;
   const delta = el("div", { class: "delta" });
-  if (pictureNumber === firstNumber) delta.append(`the same as ${firstBackend}`);
-  else if (shape !== firstShape || picture.w !== first.w || picture.h !== first.h || picture.n !== first.n)
-    delta.append(`shape ${shape}, ${firstBackend} has ${firstShape}`);
+  if (shape !== firstShape || picture.w !== first.w || picture.h !== first.h || picture.n !== first.n)
+    delta.append(`shape ${shape}; ${firstBackend} has ${firstShape}`);
   else {
     const a = elements(first), b = elements(picture);
     const values = b.map((value, i) => Math.abs(value - a[i]));
     const differing = values.reduce((sum, value) => sum + (value > 0), 0) / values.length;
-    const text = `${percent(differing)} of ${picture.pooled ? "points differ" : "elements differ"} from ${firstBackend}`;
+    const text = `${percent(differing)} of ${picture.pooled ? "points" : picture.wrapped || picture.n < picture.of ? "these elements" : "elements"} differ from the first`;
     delta.append(text, canvasOf(`Difference: ${text}`, picture, () => values, "--dropped", "--changed"));
   }
   figure.append(delta);

@@ -1,0 +1,121 @@
+"""`harness gate`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.commands import options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.gate.judge import Change
+
+BASELINE = "parity-baseline.txt"
+_EPILOG = """\b
+Examples:
+  harness gate                 after `harness run cases`
+  harness gate reports/latest --baseline ci/baseline.txt --json
+"""
+
+baseline_option = click.option(
+    "--baseline", "file", default=BASELINE, show_default=True, metavar="FILE", help="The committed baseline."
+)
+partial_option = click.option(
+    "--partial", is_flag=True, help="The run is a part of the cases: what it lacks is not missing."
+)
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("folder", default="reports/latest", metavar="[DIR]")
+@baseline_option
+@partial_option
+@click.option(
+    "--headroom",
+    type=click.FloatRange(min=1),
+    metavar="FACTOR",
+    help="How much a figure may grow on the same machine and versions.  [default: 2]",
+)
+@options.as_json
+def gate(folder: str, file: str, partial: bool, headroom: float | None, as_json: bool) -> int:
+    """Compare a stored run with the committed baseline.
+
+    Exit code 1 if there is a new difference, a changed mask, a missing comparison, an expired or unmatched known
+    difference, one that is gone, or a figure that grew past its headroom. Differences that the baseline has too do
+    not close the gate.
+    """
+    import datetime
+    from pathlib import Path
+
+    from harness.commands.console import output, print_json
+    from harness.gate import baseline, judge
+    from harness.reporting.exits import Exit
+    from harness.reporting.store import read
+
+    known = baseline.read(Path(file))
+    run = read(folder)
+    today = datetime.datetime.now(datetime.UTC).date()
+    changes = judge.judge(
+        known, baseline.from_run(run), run, today, partial=partial, headroom=headroom or judge.HEADROOM
+    )
+    closed = judge.closes(changes)
+    if as_json:
+        print_json(as_dict(changes, closed))
+    else:
+        print_changes(changes, closed, output())
+    return Exit.DIFFERENCE if closed else Exit.OK
+
+
+def as_dict(changes: list[Change], closed: bool) -> dict[str, Any]:
+    """The changes for programs."""
+    return {
+        "format": "parity-harness gate",
+        "version": 1,
+        "passed": not closed,
+        "changes": [
+            {
+                "kind": change.kind.name.lower(),
+                "case": change.case,
+                "implementation": change.implementation,
+                "check": change.check,
+                "message": change.message,
+                "since": change.since,
+            }
+            for change in changes
+        ],
+    }
+
+
+def print_changes(changes: list[Change], closed: bool, console: Console) -> None:
+    """The changes for people: by kind, and within it by what they share."""
+    from rich.text import Text
+
+    from harness.gate.judge import TITLES, Kind
+    from harness.reporting.summary import clean, plural
+
+    for kind in Kind:
+        mine = [change for change in changes if change.kind is kind]
+        if not mine:
+            continue
+        style = "bold" if kind is Kind.NOTICE else "bold red"
+        console.print(Text(f"{TITLES[kind]} ({len(mine)})", style=style))
+        case = None
+        for change in mine:
+            if change.case != case:
+                case = change.case
+                console.print(Text(f"  {clean(case)}"))
+            console.print(
+                Text.assemble(
+                    f"    {clean(change.implementation)}  ", (clean(change.check), "bold"), f"  {clean(change.message)}"
+                )
+            )
+            if change.since:
+                console.print(Text(f"      since the baseline: {clean(change.since)}", style="dim"))
+        console.print()
+    count = sum(change.kind < Kind.NOTICE for change in changes)
+    if closed:
+        console.print(Text(f"The gate is closed: {plural(count, 'change')}.", style="bold red"))
+    else:
+        console.print(Text("The gate is open: nothing got worse.", style="bold green"))

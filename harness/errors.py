@@ -58,6 +58,11 @@ class WorkerError(HarnessError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean 'x'?)` for the nearest known word, or an empty string where none is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    """Return ` (did you mean 'x'?)` for the nearest known word, or an empty string where none is near.
+
+    A word that differs in nothing but capitals is nearest.
+    """
+    words = list(known)
+    same = [one for one in words if one.casefold() == word.casefold()]
+    near = same or difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     return f" (did you mean {near[0]!r}?)" if near else ""

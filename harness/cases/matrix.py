@@ -289,17 +289,17 @@ def _texts(node: Any, path: Path) -> Iterator[tuple[Path, str]]:
             yield from _texts(item, (*path, index))
 
 
-def _substitute(node: Any, values: Mapping[str, Any]) -> Any:
-    """`node` with placeholders replaced; the very same object where nothing changes."""
+def _substitute(node: Any, values: Mapping[str, Any], prose: bool = False) -> Any:
+    """`node` with placeholders replaced; the very same object where nothing changes. In prose a value is always text."""
     if isinstance(node, str):
         if "{" not in node:
             return node
         match = PLACEHOLDER.fullmatch(node)
-        if match is not None:
+        if match is not None and not prose:
             return values.get(match[1], node)
         return PLACEHOLDER.sub(lambda match: value_text(values[match[1]]) if match[1] in values else match[0], node)
     if isinstance(node, dict):
-        items = {key: _substitute(item, values) for key, item in node.items()}
+        items = {key: _substitute(item, values, key in _PROSE) for key, item in node.items()}
         return items if any(items[key] is not node[key] for key in items) else node
     if isinstance(node, list):
         entries = [_substitute(item, values) for item in node]

@@ -14,6 +14,26 @@ Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 _LONGEST = 700
+#: What frameworks and other tools call our keys; kept where the key exists.
+_ELSEWHERE = {
+    "p": "rate",
+    "prob": "rate",
+    "probability": "rate",
+    "hidden_size": "units",
+    "num_units": "units",
+    "num_layers": "layers",
+    "noise_shape": "shared",
+    "broadcast_dims": "shared",
+    "size": "shape",
+    "std": "stddev",
+    "sigma": "stddev",
+    "name": "about",
+    "description": "about",
+    "kind": "layer",
+    "atol": "tolerance",
+    "rtol": "tolerance",
+    "site": "at",
+}
 _TYPES = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -128,7 +148,10 @@ def _fields(model: type[BaseModel], path: Path) -> list[str]:
 
 
 def _unknown(word: str, known: Sequence[str]) -> str:
-    near = did_you_mean(word[:100], known)
+    if "keep" in word and "rate" in known:
+        return f"unknown key; a rate is 1 - {word[:60]}"
+    other = _ELSEWHERE.get(word, "")
+    near = did_you_mean(other if other in known else word[:100], known)
     if near or not known:
         return f"unknown key{near}"
     return f"unknown key; known are: {', '.join(known)}"

@@ -35,6 +35,24 @@ STRUCTURE = {
         changed("units: 2", "units: 2, unit: 3"),
         ["case.yaml:3:20: config.unit: unknown key (did you mean 'units'?)"],
     ),
+    "a key of another framework's": (
+        changed("units: 2", "num_units: 2"),
+        [
+            "case.yaml:3:9: config.units: is required",
+            "case.yaml:3:10: config.num_units: unknown key (did you mean 'units'?)",
+        ],
+    ),
+    "a keep probability": (
+        CASE + "dropout: [{at: input, keep_prob: 0.9}]\n",
+        [
+            "case.yaml:6:11: dropout.0.rate: is required",
+            "case.yaml:6:23: dropout.0.keep_prob: unknown key; a rate is 1 - keep_prob",
+        ],
+    ),
+    "capitals": (
+        changed("toy", "TOY"),
+        ["case.yaml:2:8: layer: unknown layer 'TOY' (did you mean 'toy'?); there are: flat, toy"],
+    ),
     "what is missing": (
         "about: A case.\n",
         ["case.yaml:1:1: layer: is required", "case.yaml:1:1: backends: is required"],

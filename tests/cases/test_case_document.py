@@ -122,7 +122,7 @@ trees = st.recursive(
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=8), trees, min_size=1, max_size=5), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_both_parsers_and_ruamel_agree(tree: dict[str, Any], flow: bool) -> None:
     """What ruamel.yaml writes, both paths read alike: values, types and places; ruamel.yaml itself is the judge."""
     import io
@@ -146,7 +146,7 @@ def test_both_parsers_and_ruamel_agree(tree: dict[str, Any], flow: bool) -> None
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_where_both_parsers_read_a_text_they_read_the_same(data: bytes) -> None:
     try:
         text = data.decode("utf-8-sig")
@@ -181,7 +181,7 @@ YAMLISH = st.lists(
 
 
 @given(YAMLISH)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_yaml_like_noise_is_read_alike_or_refused(text: str) -> None:
     slow, _ = outcome(parse_slowly, text)
     fast, _ = outcome(parse, text)

@@ -182,7 +182,7 @@ def timed(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_give_user_errors_only(toys: Path, data: bytes) -> None:
     Path("case.yaml").write_bytes(data)
@@ -190,7 +190,7 @@ def test_arbitrary_bytes_give_user_errors_only(toys: Path, data: bytes) -> None:
         load(["case.yaml"])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=500)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
 @given(st.data())
 def test_damaged_cases_load_or_give_user_errors(toys: Path, data: st.DataObject) -> None:
     """A good case with pieces cut out, doubled and swapped for others."""
@@ -204,7 +204,7 @@ def test_damaged_cases_load_or_give_user_errors(toys: Path, data: st.DataObject)
     check_outcome()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
 @given(st.data())
 def test_any_value_at_any_key_loads_or_gives_user_errors(toys: Path, data: st.DataObject) -> None:
     import json

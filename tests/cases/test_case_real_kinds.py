@@ -31,7 +31,7 @@ def setting(name: str) -> st.SearchStrategy[object]:
 
 
 @pytest.mark.parametrize("name", sorted(kinds()))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
 @given(data=st.data())
 def test_any_configuration_loads_or_is_refused(
     name: str, data: st.DataObject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -96,7 +96,7 @@ class LSTMCell(StackAdapter):
         import jax.numpy as jnp
 
         unroll = self.option(job, "unroll")
-        keys = iter(jax.random.split(key, len(halves(job)) + 4 * len(places(job))))
+        keys = iter(jax.random.split(key, 2 * len(halves(job)) + 4 * len(places(job))))
 
         def drop(part: Part, array: Any) -> Any:
             return mapped(equinox.nn.Dropout(part.site.rate), part.shared)(array, next(keys))

@@ -31,7 +31,6 @@ from harness.adapters.jax_stack import (
     broadcast_dims,
     drop_weights,
     places,
-    run_stacks,
 )
 from harness.tape import Slot
 
@@ -74,7 +73,7 @@ def cell_name(half: str, number: int, way: int) -> str:
 
 
 class _Stack(StackAdapter):
-    settings = FLAX_SETTINGS
+    settings: Tuple[str, ...] = FLAX_SETTINGS
     #: the cell's name in flax.linen.
     cell = ""
 
@@ -99,7 +98,7 @@ class _Stack(StackAdapter):
 
                 @nn.compact  # type: ignore[untyped-decorator]
                 def __call__(self, arrays: Dict[str, Any], weights: Any) -> Dict[str, Any]:
-                    return run_stacks(job, arrays, weights, *adapter.model(job, None))
+                    return adapter.pipeline(job, arrays, weights, *adapter.model(job, None))
 
             count = sum(len(self.weight_parts(job, *place)) for place in places(job))
             keys = iter(jax.random.split(key, count + 1) if count else [key])

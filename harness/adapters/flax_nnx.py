@@ -59,7 +59,7 @@ class Dropout(JaxAdapter):
 
 
 class _Stack(StackAdapter):
-    settings = FLAX_SETTINGS
+    settings: Tuple[str, ...] = FLAX_SETTINGS
 
     def check(self, job: Job) -> None:
         """Refuse what a Flax cell or RNN has no word for."""

@@ -115,7 +115,8 @@ def directions_of(job: Job) -> int:
 
 def weight_prefix(job: Job, half: Half, number: int, direction: int = 0) -> str:
     """The prefix of one layer's weights."""
-    prefix = half.weights + ("layer%d." % number if layers_of(job) > 1 else "")
+    numbered = layers_of(job) > 1 or job.layer == "awd_lstm"
+    prefix = half.weights + ("layer%d." % number if numbered else "")
     return prefix + (("forward.", "backward.")[direction] if directions_of(job) > 1 else "")
 
 
@@ -137,6 +138,12 @@ def part_of(job: Job, half: Half, at: str, number: int = 0, direction: int = 0) 
             break
         place += (min(indices[axis], size - 1),)
     return Part(site, place, site.shape[len(place) :])
+
+
+def weight_part(job: Job, half: Half, number: int, way: int) -> Optional[Part]:
+    """The active dropout of one recurrent kernel; a language model has a site for each layer."""
+    prefix = "layer%d." % number if job.layer == "awd_lstm" else ""
+    return part_of(job, half, prefix + "weight.recurrent", number, way)
 
 
 def above(job: Job, half: Half, number: int) -> Optional[Part]:
@@ -232,7 +239,7 @@ class StackAdapter(JaxAdapter):
 
     def weight_parts(self, job: Job, half: Half, number: int, way: int) -> List[Part]:
         """The drawn dropout of one recurrent kernel, as a list of one or none."""
-        return self.drawn(part_of(job, half, "weight.recurrent", number, way))
+        return self.drawn(weight_part(job, half, number, way))
 
     def slot(self, part: Part) -> Slot:
         """A mask that is drawn at once."""
@@ -249,9 +256,20 @@ class StackAdapter(JaxAdapter):
 
         def call(key: Any, arrays: Dict[str, Any]) -> Dict[str, Any]:
             sequence, drop = self.model(job, key)
-            return run_stacks(job, arrays, drop_weights(job, arrays, drop), sequence, drop)
+            return self.pipeline(job, arrays, drop_weights(job, arrays, drop), sequence, drop)
 
         return call
+
+    def pipeline(
+        self,
+        job: Job,
+        arrays: Dict[str, Any],
+        weights: Dict[Tuple[str, int, int], Weights],
+        sequence: SequenceOf,
+        drop: DropOf,
+    ) -> Dict[str, Any]:
+        """The layer kind around the library's functions."""
+        return run_stacks(job, arrays, weights, sequence, drop)
 
     def model(self, job: Job, key: Any) -> Tuple[SequenceOf, DropOf]:
         """The library's cell over a sequence and its dropout, keyed for this call."""
@@ -279,7 +297,7 @@ def drop_weights(job: Job, arrays: Dict[str, Any], drop: DropOf) -> Dict[Tuple[s
     found = {}
     for half, number, way in places(job):
         weights = layer_weights(job, half, number, way, arrays)
-        part = part_of(job, half, "weight.recurrent", number, way)
+        part = weight_part(job, half, number, way)
         if part is not None:
             raw = weights.recurrent_kernel
             split = jnp.reshape(raw, (raw.shape[0], 4, raw.shape[1] // 4))
@@ -295,35 +313,49 @@ def run_stacks(
     sequence: SequenceOf,
     drop: DropOf,
 ) -> Dict[str, Any]:
-    """The whole layer kind: every half in order, each starting from the last one's states."""
+    """Every half in order, each starting from the last one's states."""
     states: List[List[State]] = []
     ran: List[Tuple[Half, Any, List[List[State]]]] = []
     for half in halves(job):
         x = arrays[half.sequence]
         states = states or initial_states(job, arrays, x)
-        part = part_of(job, half, "input")
-        x = x if part is None else drop(part, x)
-        last: List[List[State]] = []
-        for number in range(layers_of(job)):
-            ways = [
-                Layer(
-                    half,
-                    number,
-                    way,
-                    way == 1 or bool(job.config.get("go_backwards")),
-                    weights[half.sites, number, way],
-                    part_of(job, half, "state.h", number, way),
-                    part_of(job, half, "state.c", number, way),
-                )
-                for way in range(directions_of(job))
-            ]
-            x, row = sequence(ways, x, states[number], arrays.get("lengths"))
-            last.append(row)
-            part = above(job, half, number)
-            x = x if part is None else drop(part, x)
-        states = last
-        ran.append((half, x, last))
+        x, states = run_layers(job, half, x, states, arrays.get("lengths"), weights, sequence, drop)
+        ran.append((half, x, states))
     return outputs_of(job, ran)
+
+
+def run_layers(
+    job: Job,
+    half: Half,
+    x: Any,
+    states: List[List[State]],
+    lengths: Any,
+    weights: Dict[Tuple[str, int, int], Weights],
+    sequence: SequenceOf,
+    drop: DropOf,
+) -> Tuple[Any, List[List[State]]]:
+    """One half: dropout on x, then layer after layer with dropout on what each emits. Returns y and the last states."""
+    part = part_of(job, half, "input")
+    x = x if part is None else drop(part, x)
+    last: List[List[State]] = []
+    for number in range(layers_of(job)):
+        ways = [
+            Layer(
+                half,
+                number,
+                way,
+                way == 1 or bool(job.config.get("go_backwards")),
+                weights[half.sites, number, way],
+                part_of(job, half, "state.h", number, way),
+                part_of(job, half, "state.c", number, way),
+            )
+            for way in range(directions_of(job))
+        ]
+        x, row = sequence(ways, x, states[number], lengths)
+        last.append(row)
+        part = above(job, half, number)
+        x = x if part is None else drop(part, x)
+    return x, last
 
 
 def broadcast_dims(shape: Sequence[int], full: Sequence[int]) -> Tuple[int, ...]:

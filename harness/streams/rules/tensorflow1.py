@@ -17,13 +17,10 @@ from harness.streams.decision import Arrange, Decision
 from harness.streams.mask import Unpredictable
 from harness.streams.numbers import floor_of_sum
 from harness.streams.registry import Query, rule
-from harness.streams.rules.tensorflow2 import eager_op_seed, op_seeds, stateful
+from harness.streams.rules.tensorflow2 import OPS_BEFORE_SEED, eager_op_seed, op_seeds, stateful
 
 _MEASURED = ("1.3.0", "1.8.0")
 _STREAM = "Philox4x32-10 from (seed, op seed), low bits of the words; kept where floor(keep_prob + u) is 1"
-
-#: Ops that tf.nn.dropout(x, number) adds to a graph before the random op asks for its seed.
-_OPS_BEFORE_SEED = 4
 
 
 def _kept(
@@ -73,7 +70,7 @@ def dropout(
                 "in a graph the op seed is the graph's operation count: give the option op_seed or graph_ids"
             )
         else:
-            op_seed = graph_ids + _OPS_BEFORE_SEED
+            op_seed = graph_ids + OPS_BEFORE_SEED
     return _kept(query, op_seeds(query.seed if global_seed else None, op_seed), drawn, query.shape)
 
 

@@ -28,6 +28,9 @@ _STATELESS_KEY = (0x3EC8F720, 0x02461E29)
 _UNSET_GLOBAL = 87654321
 _SKIP = 256
 
+#: Ops that tf.nn.dropout(x, number) adds to a graph before the random op asks for its seed (TensorFlow 1 and 2.0).
+OPS_BEFORE_SEED = 4
+
 
 def _pair(dtype: str) -> str:
     return "high_first" if dtype == "float64" else ""
@@ -112,7 +115,7 @@ def traced_dropout(
 
     node       which unseeded random op of the function's graph it is, from 0.
     op_seed    its `seed` argument, if it has one.
-    graph_ids  before 2.1: the graph's operation count (`_last_id`) when the op is made; it is the seed there.
+    graph_ids  before 2.1: the graph's operation count (`_last_id`) before tf.nn.dropout is called with a Python rate.
     """
     if jit_compile:
         raise Unpredictable(
@@ -126,7 +129,7 @@ def traced_dropout(
         if query.version < (2, 1):
             if graph_ids is None:
                 raise UserError("before 2.1 the op seed is the graph's operation count: give the option graph_ids")
-            op_seed = graph_ids
+            op_seed = graph_ids + OPS_BEFORE_SEED
         else:
             op_seed = node
     drawn = query.call * math.prod(query.shape)

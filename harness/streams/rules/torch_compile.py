@@ -48,7 +48,7 @@ def compiled_dropout(query: Query, *, before: int = 0, state: bytes | None = Non
     drawn = engine(query.seed, state, 2 * (before + query.call))().words64(1)
     word = int(drawn[0]) % (2**64 - 1)
     key = (word & 0xFFFFFFFF, 0)
-    # The rate is rounded to the tensor's dtype, the uniform stays float32.
-    bound = np.float32(scalar(query.dtype)(query.rate))
-    least = threshold(31, lambda level: bool(np.float32(level) * _FACTOR > bound))
+    # The uniform is float32 whatever the tensor's dtype; the rate is rounded to that dtype and compared in the wider.
+    bound = float(scalar(query.dtype)(query.rate))
+    least = threshold(31, lambda level: float(np.float32(level) * _FACTOR) > bound)
     return Decision(query.shape, Computed(31, lambda start, stop: _first_words(key, start, stop)), least)

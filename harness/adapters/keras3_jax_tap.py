@@ -56,6 +56,8 @@ class Trace(object):
                     "drew %s%s where the tape has %s%s" % (wanted, tuple(native.shape), kind, tuple(taped.shape))
                 )
             used = _as_drawn(seen.kind, taped, native)
+        # A barrier, so that XLA fuses the draw with nothing and a recorded and a replayed run round alike.
+        used = _barrier(used)
         self.seen.append(seen)
         self.values.append(used)
         return used
@@ -73,6 +75,12 @@ def _as_drawn(kind: str, taped: Any, native: Any) -> Any:
     dtype = np.dtype(native.dtype)
     ends = extreme(np.asarray([False, True]), dtype)
     return jnp.where(taped.astype(bool), ends[1], ends[0])
+
+
+def _barrier(value: Any) -> Any:
+    import jax
+
+    return jax.lax.optimization_barrier(value)
 
 
 class KerasJaxTap(Tap):

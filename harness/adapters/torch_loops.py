@@ -21,13 +21,14 @@ class Masks(object):
     """The masks of one run, by their place in the site's canonical array."""
 
     def __init__(self, job: Job) -> None:
-        self.job = job
+        # Not the job itself: torch.compile would look at its arrays.
+        self.sites = {site.at: site for site in job.sites} if job.train else {}
         self.drawn: Dict[Tuple[str, str], Any] = {}
 
     def times(self, at: str, layer: int, step: int, tensor: Any) -> Any:
         """The tensor times the site's mask at this layer and step; with an axis for the gates in front if it has one."""
-        site = self.job.site(at)
-        if site is None or not self.job.train or site.rate == 0.0:
+        site = self.sites.get(at)
+        if site is None or site.rate == 0.0:
             return tensor
         place = place_of(site, layer, step)
         key = (at, str(place))
@@ -103,24 +104,25 @@ class LoopStack(Stack):
     @property
     def leaving(self) -> bool:
         """Whether the state's masks act on what leaves a step rather than on what enters it."""
-        return bool(self.job.config.get("drop_leaving_state"))
+        return bool(self.config.get("drop_leaving_state"))
 
     @property
     def order(self) -> Sequence[int]:
         """The positions in the order of reading."""
-        return range(self.time)[::-1] if self.job.config.get("go_backwards") else range(self.time)
+        return range(self.time)[::-1] if self.config.get("go_backwards") else range(self.time)
 
     def run(self, built: Any, x: Any, state: State) -> Tuple[Any, Any, Any]:
+        masks = Masks(self.job)
+
         def loop(x: Any, h: Any, c: Any) -> Tuple[Any, Any, Any]:
-            return self._loop(built, x, (h, c))
+            return self._loop(built, masks, x, (h, c))
 
         found: Tuple[Any, Any, Any] = maybe_compiled(loop, self.options)(x, *state)
         return found
 
-    def _loop(self, built: Any, x: Any, state: State) -> Tuple[Any, Any, Any]:
+    def _loop(self, built: Any, masks: Masks, x: Any, state: State) -> Tuple[Any, Any, Any]:
         """The loop itself; compiled, its steps are unrolled into one graph."""
         torch = torch_module()
-        masks = Masks(self.job)
         last_h, last_c = [], []
         steps = list(x.unbind(1))
         for layer in range(self.layers):
@@ -212,7 +214,7 @@ class FormulaStack(LoopStack):
 
     def step(self, built: Any, layer: int, x: Any, h: Any, c: Any) -> Tuple[Any, Any]:
         torch = torch_module()
-        config = self.job.config
+        config = self.config
         prefix = self.prefixes(layer)[0]
         z = product(x, built[prefix + "kernel"]) + product(h, built[prefix + "recurrent_kernel"])
         i, f, g, o = (z + built[prefix + "bias"]).chunk(4, dim=-1)

@@ -30,6 +30,7 @@ class Stack(object):
 
     def __init__(self, job: Job, sequence: str, prefix: str = "", options: Any = None) -> None:
         self.job = job
+        self.config = dict(job.config)
         self.prefix = prefix
         # Tied halves share one set of weights, named as those of one LSTM.
         self.weight_prefix = "" if job.config.get("tied") else prefix

@@ -19,12 +19,14 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "validate": ("harness.commands.validate:validate", "Check case files without running anything."),
     "schema": ("harness.commands.schema:schema", "Print the JSON Schema of a case file."),
     "report": ("harness.commands.report:report", "Make the views of a stored run again."),
+    "merge": ("harness.commands.merge:merge", "Put the shards of a run together."),
     "gate": ("harness.commands.gate:gate", "Compare a stored run with the committed baseline."),
     "baseline": ("harness.commands.baseline:baseline", "Write or show the committed baseline of the gate."),
     "mask": (
         "harness.streams.command:mask",
         "Predict the dropout mask that a seed gives in a framework, or find the seed that gave a mask.",
     ),
+    "init": ("harness.commands.init:init", "Write a port of your own to fill in, and a case for it."),
     "env": ("harness.commands.env:env", "Build, list and remove the environments of other framework versions."),
     "doctor": ("harness.commands.doctor:doctor", "Say what this machine can run, and why not the rest."),
 }

@@ -65,7 +65,7 @@ def cells(variant: Variant) -> list[str]:
 
 def described(variant: Variant) -> dict[str, object]:
     """The same for programs."""
-    from harness.reporting.writer import describe
+    from harness.reporting.described import describe
 
     result = describe(variant)
     result["backends"] = [ref.label for ref in variant.backends]

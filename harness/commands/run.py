@@ -15,6 +15,7 @@ from harness.commands import options
 if TYPE_CHECKING:
     from harness.records import BackendRef, Variant
     from harness.reporting.store import StoredRun
+    from harness.reporting.writer import Writer
 
 _EPILOG = """\b
 Examples:
@@ -22,6 +23,8 @@ Examples:
   harness run cases/lstm -k "float32 and not replay" --backend torch
   harness run 'cases/lstm/variational.yaml::[rate=0.5-dtype=float32]'
   harness run cases --json > result.json
+  harness run cases --resume     after an interruption
+  harness run cases --shard 1/4 --out part1
 """
 
 
@@ -44,6 +47,11 @@ Examples:
     metavar="N",
     help="Workers that compute at the same time.  [default: one a framework]",
 )
+@click.option(
+    "--shard", metavar="I/N", default="", help="Only the I-th of N parts; `harness merge` puts them together."
+)
+@click.option("--last-failed", is_flag=True, help="Only the cases that differed in the run stored in --out.")
+@click.option("--resume", is_flag=True, help="Keep what the run stored in --out has finished, and run the rest.")
 @options.as_json
 @options.quiet
 @options.verbose
@@ -54,6 +62,9 @@ def run(
     backends: tuple[str, ...],
     timeout: float | None,
     jobs: int | None,
+    shard: str,
+    last_failed: bool,
+    resume: bool,
     as_json: bool,
     quiet: bool,
     verbose: int,
@@ -64,51 +75,83 @@ def run(
     folder given by --out holds the table (CSV, JSON lines) and a page to look at (report.html).
     """
     from harness.commands.selection import backend_filter, select_cases
+    from harness.execution.plan import expand
+    from harness.reporting import merging
     from harness.reporting.exits import Exit
+    from harness.reporting.store import read
+    from harness.reporting.writer import Writer
 
     keep = backend_filter(backends)
+    part = merging.shard_of(shard) if shard else (1, 1)
     variants = select_cases(paths, expression)
+    planned = {variant.id: {ref.label for ref in expand(variant, keep)} for variant in variants}
+    variants = merging.shard([variant for variant in variants if planned[variant.id]], part)
     if timeout is not None:
         variants = [dataclasses.replace(variant, timeout=timeout) for variant in variants]
-    command = ["harness", *sys.argv[1:]]
-    stored = execute(variants, keep, Path(out), command, jobs=jobs, quiet=quiet, verbose=verbose) if variants else None
-    if stored is None or (not stored.meta["rows"] and not stored.meta["interrupted"]):
+    before = read_if_there(Path(out)) if last_failed or resume else None
+    if last_failed:
+        failed = differing(before) if before else set()
+        variants = [variant for variant in variants if variant.id in failed]
+    if not variants:
         click.echo(f"nothing selected: no case of {', '.join(paths)} matches", err=True)
         return Exit.NOTHING
+    done = merging.finished(before, planned, variants) if before and resume else set()
+    if done:
+        click.echo(f"{len(done)} of {len(variants)} cases are kept", err=True)
+    writer = Writer.of(out, variants, ["harness", *sys.argv[1:]], shard)
+    with writer:
+        if before:
+            writer.adopt(before, done)
+        rest = [variant for variant in variants if variant.id not in done]
+        interrupted = execute(rest, keep, writer, jobs=jobs, quiet=quiet, verbose=verbose)
+        writer.finish(interrupted=interrupted)
+    stored = read(out)
     show_result(stored, as_json=as_json, verbosity=-1 if quiet else verbose)
     return stored.exit_code
+
+
+def read_if_there(folder: Path) -> StoredRun | None:
+    """The run stored in a folder, or None where there is none. Raises UserError where what is there cannot be read."""
+    from harness.reporting.store import RUN, read
+
+    return read(folder) if (folder / RUN).exists() else None
+
+
+def differing(run: StoredRun) -> set[str]:
+    """Ids of the cases with a difference."""
+    from harness.reporting.verdicts import DIFFERENCES
+
+    return {row.case for row in run.rows() if row.verdict in DIFFERENCES}
 
 
 def execute(
     variants: list[Variant],
     keep: Callable[[BackendRef], bool],
-    out: Path,
-    command: list[str],
+    writer: Writer,
     *,
     jobs: int | None,
     quiet: bool,
     verbose: int,
-) -> StoredRun | None:
-    """Run and store; None where the backend filter left nothing. Ctrl-C stores what is there, marked as interrupted."""
+) -> bool:
+    """Run and store every comparison; returns whether Ctrl-C ended it. Raises HarnessError if one was lost."""
     from harness.commands.progress import Progress
-    from harness.execution import plan
-    from harness.reporting.store import read
-    from harness.reporting.writer import Writer
+    from harness.errors import HarnessError
+    from harness.execution.plan import expand
     from harness.run import run as run_cases
 
-    total = sum(1 for variant in variants for _ in plan.expand(variant, keep))
-    if not total:
-        return None
-    interrupted = False
-    with Writer(out, variants, command) as writer, Progress(total, quiet=quiet, verbose=verbose) as progress:
+    total = sum(1 for variant in variants for _ in expand(variant, keep))
+    count = 0
+    with Progress(total, quiet=quiet, verbose=verbose) as progress:
         try:
             for event in run_cases(variants, select=keep, on_start=progress.start, jobs=jobs):
                 writer.add(event)
                 progress.done(event)
+                count += 1
         except KeyboardInterrupt:
-            interrupted = True
-        writer.finish(interrupted=interrupted)
-    return read(out)
+            return True
+    if count != total:
+        raise HarnessError(f"{total} comparisons were planned, and {count} were made")
+    return False
 
 
 def show_result(stored: StoredRun, *, as_json: bool, verbosity: int) -> None:

@@ -142,9 +142,8 @@ def _site(site: dict[str, Any]) -> str:
 def _add_masks(run: StoredRun, cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Give each packed case its masks; pictures that are the same in several places stand once."""
     by_id = {visible(case["id"]): packed for case, packed in zip(run.cases, cases, strict=True)}
-    owner = {entry["entry"]: visible(case["id"]) for case in run.cases for entry in case["masks"]}
     pictures: dict[str, tuple[int, dict[str, Any]]] = {}
-    for entry, mask in run.masks():
+    for case, entry, mask in run.masks_by_case():
         key = f"{entry['sha256']}{entry['shape']}{entry['dtype']}"
         if key not in pictures:
             described = picture(mask, math.prod(entry["shape"][:-2]))
@@ -153,7 +152,7 @@ def _add_masks(run: StoredRun, cases: list[dict[str, Any]]) -> list[dict[str, An
             pictures[key] = (len(pictures), described)
         shape = "×".join(map(str, entry["shape"]))
         share = figure(entry.get("kept"))
-        by_id[owner[entry["entry"]]].setdefault("masks", []).append(
+        by_id[visible(case["id"])].setdefault("masks", []).append(
             [visible(entry["name"]), visible(entry["backend"]), pictures[key][0], shape, share]
         )
     return [described for _, described in pictures.values()]
@@ -171,11 +170,9 @@ def _meta(run: StoredRun) -> dict[str, Any]:
 
 def _column(described: dict[str, str]) -> tuple[int, str, str]:
     backend = described["backend"]
-    return (
-        BACKENDS.index(backend) if backend in BACKENDS else len(BACKENDS),
-        described["environment"],
-        described["name"],
-    )
+    # Recorded outputs first, the reference next.
+    order = ("recorded", *BACKENDS)
+    return (order.index(backend) if backend in order else len(order), described["environment"], described["name"])
 
 
 def figure(value: float | None, digits: int = 4) -> float | str | None:

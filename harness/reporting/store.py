@@ -76,10 +76,14 @@ class StoredRun:
 
     def masks(self) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
         """Every stored mask with its entry of cases.json; one array is in memory at a time."""
+        return ((entry, mask) for _, entry, mask in self.masks_by_case())
+
+    def masks_by_case(self) -> Iterator[tuple[dict[str, Any], dict[str, Any], np.ndarray]]:
+        """The same with the case that each belongs to."""
         with np.load(self.folder / MASKS, allow_pickle=False) as stored:
             for case in self.cases:
                 for entry in case["masks"]:
-                    yield entry, stored[entry["entry"]]
+                    yield case, entry, stored[entry["entry"]]
 
 
 def read(folder: str | Path) -> StoredRun:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import datetime
 import hashlib
 import io
+import itertools
 import json
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NamedTuple
@@ -22,9 +23,11 @@ import numpy as np
 
 from harness.records import Compared, Variant, Verdict
 from harness.reporting import files, machine
+from harness.reporting.described import describe, position
 from harness.reporting.pictures import pool
-from harness.reporting.rows import COLUMNS, csv_line, csv_row, dump_row, load_row, to_json
-from harness.reporting.store import CASES, CSV, DATA, FORMAT, FRAMEWORK, MASKS, ROWS, RUN, VERSION
+from harness.reporting.rows import COLUMNS, csv_line, csv_row, dump_row, load_row
+from harness.reporting.store import CASES, CSV, DATA, FORMAT, FRAMEWORK, MASKS, ROWS, RUN, VERSION, StoredRun
+from harness.reporting.summary import label
 from harness.reporting.verdicts import ORDER, exit_code, missing
 
 #: Of masks of more elements, what a picture shows is stored, so that a report stays small.
@@ -46,18 +49,36 @@ class _Block(NamedTuple):
 class Writer:
     """Writes one run into a folder. A context manager; without `finish` it leaves an earlier run there as it was."""
 
-    def __init__(self, folder: str | Path, variants: Sequence[Variant], command: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        cases: Sequence[Mapping[str, Any]],
+        sources: Mapping[str, str],
+        command: Sequence[str] = (),
+        shard: str = "",
+    ) -> None:
+        """Cases and sources are as in cases.json; `shard` says which part of the cases this is, as "2/3"."""
         self.folder = Path(folder)
-        self.variants = list(variants)
+        self.cases = list(cases)
+        self.sources = dict(sources)
         self.command = list(command)
+        self.shard = shard
         self.tally: Counter[tuple[Verdict, bool]] = Counter()
-        self._order = {variant.id: index for index, variant in enumerate(self.variants)}
+        self._order = {case["id"]: index for index, case in enumerate(self.cases)}
         self._blocks: list[_Block] = []
         self._masks: dict[int, list[dict[str, Any]]] = {}
         self._details: dict[int, list[dict[str, str]]] = {}
         self._versions: set[tuple[str, str, str]] = set()
         self._started = datetime.datetime.now(datetime.UTC)
         self._clock = time.perf_counter()
+
+    @classmethod
+    def of(
+        cls, folder: str | Path, variants: Sequence[Variant], command: Sequence[str] = (), shard: str = ""
+    ) -> Writer:
+        """A writer for variants that are about to run."""
+        sources = {variant.path: variant.source for variant in variants}
+        return cls(folder, [describe(variant) for variant in variants], sources, command, shard)
 
     def __enter__(self) -> Writer:
         """Open the temporary files."""
@@ -86,13 +107,34 @@ class Writer:
             self._versions.add((event.backend.environment, package, version))
         if event.detail:
             self._details.setdefault(case, []).append({"backend": label, "text": event.detail[-DETAIL:]})
-        backend = _position(self.variants[case], event)
+        backend = position(self.cases[case], event.backend)
         self._blocks.append(_Block(case, backend, label, start, self._rows.tell() - start))
         for number, (name, mask) in enumerate(event.masks.items()):
-            entry = f"{case}/{len(self._blocks)}/{number}"
+            entry = f"{case}/{hashlib.sha256(label.encode(errors='backslashreplace')).hexdigest()[:8]}/{number}"
             self._masks.setdefault(case, []).append(
                 {"backend": label, "order": backend, "name": name, "entry": entry, **self._store(entry, mask)}
             )
+
+    def adopt(self, run: StoredRun, wanted: Container[str]) -> None:
+        """Take over the rows, masks and tracebacks of whole cases from another stored run."""
+        for number, (key, rows) in enumerate(itertools.groupby(run.rows(), key=lambda row: (row.case, label(row)))):
+            if key[0] not in wanted:
+                continue
+            start = self._rows.tell()
+            for row in rows:
+                self._rows.write(dump_row(row).encode(errors="backslashreplace") + b"\n")
+                self.tally[row.verdict, missing(row)] += 1
+            self._blocks.append(_Block(self._order[key[0]], number, key[1], start, self._rows.tell() - start))
+        for case in run.cases:
+            if case["id"] in wanted and case["details"]:
+                self._details[self._order[case["id"]]] = case["details"]
+        for case, entry, mask in run.masks_by_case():
+            if case["id"] in wanted:
+                index = self._order[case["id"]]
+                name = f"{index}/{entry['entry'].partition('/')[2]}"
+                self._save(name, mask)
+                self._masks.setdefault(index, []).append(entry | {"entry": name})
+        self._versions |= {(one["environment"], one["package"], one["version"]) for one in run.meta["frameworks"]}
 
     def _store(self, entry: str, mask: np.ndarray) -> dict[str, Any]:
         mask = np.asarray(mask)
@@ -103,11 +145,14 @@ class Writer:
         if mask.size > LARGEST:
             mask = pool(mask)
             described["stored"] = list(mask.shape)
+        self._save(entry, mask)
+        return described
+
+    def _save(self, entry: str, mask: np.ndarray) -> None:
         buffer = io.BytesIO()
         np.save(buffer, mask, allow_pickle=False)
         # A fixed date keeps the archive the same for the same masks.
         self._archive.writestr(zipfile.ZipInfo(f"{entry}.npy"), buffer.getvalue(), zipfile.ZIP_DEFLATED)
-        return described
 
     def finish(self, *, interrupted: bool = False) -> Path:
         """Order the rows, publish every file, run.json last, and return the folder."""
@@ -131,14 +176,12 @@ class Writer:
         return self.folder
 
     def _described(self) -> dict[str, Any]:
-        sources: dict[str, str] = {}
         cases = []
-        for index, variant in enumerate(self.variants):
-            sources.setdefault(variant.path, variant.source)
+        for index, case in enumerate(self.cases):
+            masks = sorted(self._masks.get(index, ()), key=_mask_key)
             details = sorted(self._details.get(index, ()), key=lambda detail: detail["backend"])
-            described = describe(variant) | {"masks": sorted(self._masks.get(index, ()), key=_mask_key)}
-            cases.append(described | {"details": details})
-        return {"cases": cases, "sources": sources}
+            cases.append({**case, "masks": masks, "details": details})
+        return {"cases": cases, "sources": self.sources}
 
     def _meta(self, interrupted: bool) -> dict[str, Any]:
         counts = {str(v): self.tally[v, True] + self.tally[v, False] for v in ORDER}
@@ -150,7 +193,8 @@ class Writer:
             "seconds": round(time.perf_counter() - self._clock, 3),
             "machine": machine.describe(),
             "frameworks": [dict(zip(FRAMEWORK, v, strict=True)) for v in sorted(self._versions)],
-            "cases": len(self.variants),
+            "shard": self.shard,
+            "cases": len(self.cases),
             "comparisons": len(self._blocks),
             "rows": self.tally.total(),
             "counts": {name: count for name, count in counts.items() if count},
@@ -161,56 +205,6 @@ class Writer:
                 for name in DATA
             },
         }
-
-
-def describe(variant: Variant) -> dict[str, Any]:
-    """One case as cases.json holds it, but for its masks; the YAML text stands apart, once for each file."""
-    described = {
-        "id": variant.id,
-        "path": variant.path,
-        "about": variant.about,
-        "layer": variant.layer,
-        "mode": variant.mode,
-        "draws": variant.draws,
-        "dtype": variant.dtype,
-        "seeds": list(variant.seeds),
-        "variant": dict(variant.variant),
-        "tags": list(variant.tags),
-        "place": str(variant.place) if variant.place else "",
-        "sites": [
-            {
-                "at": s.at,
-                "rate": s.rate,
-                "noise": s.noise,
-                "shared": list(s.shared),
-                "axes": list(s.axes),
-                "scale": s.scale,
-            }
-            for s in variant.sites
-        ],
-        "expect": [
-            {
-                "backend": e.backend,
-                "check": e.check,
-                "reason": e.reason,
-                "until": e.until.isoformat() if e.until else "",
-                "variant": dict(e.variant),
-            }
-            for e in variant.expect
-        ],
-    }
-    result = to_json(described)
-    assert isinstance(result, dict)
-    return result
-
-
-def _position(variant: Variant, event: Compared) -> int:
-    """Where the case names this backend; an implementation of a whole backend stands where the backend is named."""
-    labels = [ref.label for ref in variant.backends]
-    if event.backend.label in labels:
-        return labels.index(event.backend.label)
-    backends = [ref.backend for ref in variant.backends]
-    return backends.index(event.backend.backend) if event.backend.backend in backends else len(backends)
 
 
 def _mask_key(entry: Mapping[str, Any]) -> tuple[int, str, str]:

@@ -192,7 +192,7 @@ def green_run():
 def store(folder, variants, events, **finish):
     from harness.reporting.writer import Writer
 
-    with Writer(folder, variants, ["harness", "run", "cases"]) as writer:
+    with Writer.of(folder, variants, ["harness", "run", "cases"]) as writer:
         for event in events:
             writer.add(event)
         writer.finish(**finish)

@@ -200,7 +200,7 @@ def test_a_failed_run_leaves_the_old_one(stored):
 
 def test_a_row_of_a_foreign_case_is_refused(tmp_path):
     one = fakes.variant("cases/other.yaml")
-    with Writer(tmp_path, [fakes.variant()]) as writer, pytest.raises(KeyError):
+    with Writer.of(tmp_path, [fakes.variant()]) as writer, pytest.raises(KeyError):
         writer.add(fakes.compared(one, "numpy", fakes.row(one, "numpy")))
 
 
@@ -284,7 +284,7 @@ def test_memory_stays_flat(tmp_path):
     one = fakes.variant(backends=("numpy",))
     rows = [dataclasses.replace(fakes.row(one, "numpy"), cause=f"cause {n}") for n in range(200)]
     event = fakes.compared(one, "numpy", *rows, masks={"input": fakes.mask(0, (20, 30))})
-    with Writer(tmp_path, [one]) as writer:
+    with Writer.of(tmp_path, [one]) as writer:
         writer.add(event)
         tracemalloc.start()
         for _ in range(50):

@@ -1,0 +1,40 @@
+"""`harness merge`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from harness.commands import options
+
+_EPILOG = """\b
+Examples:
+  harness merge part1 part2 --out reports/latest
+  where these made the parts, on two machines:
+  harness run cases --shard 1/2 --out part1
+  harness run cases --shard 2/2 --out part2
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("folders", nargs=-1, required=True, metavar="DIRS...")
+@click.option("--out", default="reports/latest", show_default=True, metavar="DIR", help="Folder of the merged run.")
+@options.as_json
+@options.quiet
+@options.verbose
+def merge(folders: tuple[str, ...], out: str, as_json: bool, quiet: bool, verbose: int) -> int:
+    """Put the shards of a run together, and report on them as one run.
+
+    DIRS are what `harness run --shard i/n` wrote: all n of them, in any order. The exit code is that of the whole run.
+    """
+    from pathlib import Path
+
+    from harness.commands.run import show_result
+    from harness.reporting import merging
+    from harness.reporting.store import read
+
+    runs = [read(folder) for folder in folders]
+    merged = read(merging.merge(runs, Path(out), ["harness", *sys.argv[1:]]))
+    show_result(merged, as_json=as_json, verbosity=-1 if quiet else verbose)
+    return merged.exit_code

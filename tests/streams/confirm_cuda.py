@@ -18,7 +18,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from harness.streams.rules import torch_cuda as rules  # noqa: E402
+from harness.streams.rules import torch_cuda as rules
 
 SEEDS = (0, 7, -5, 2**33 + 1)
 COUNTS = (1, 2, 3, 12, 255, 256, 1000, 1002, 4096, 100_003, 1 << 20, 5_000_000)

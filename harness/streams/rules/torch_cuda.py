@@ -20,6 +20,9 @@ from harness.streams.mask import Unpredictable
 from harness.streams.registry import Query, rule
 from harness.streams.sources import Computed, Levels, threshold
 
+#: Whether a run on a device has confirmed these rules.
+CONFIRMED = False
+
 _BLOCK = 256
 _STREAM = "Philox4x32-10, key = seed, one subsequence a thread; kept where u < 1 - p"
 _NOTE = "depends on the device: options sm_count and threads_per_sm (defaults: 132 and 2048)"
@@ -96,7 +99,7 @@ def _decision(
     measured=(),
     backends=("cuda",),
     since="2.0",
-    confirmed=False,
+    confirmed=CONFIRMED,
     note=_NOTE,
 )
 def cuda_dropout(query: Query, *, offset: int = 0, sm_count: int = 132, threads_per_sm: int = 2048) -> Decision:
@@ -116,7 +119,7 @@ def cuda_dropout(query: Query, *, offset: int = 0, sm_count: int = 132, threads_
     measured=(),
     backends=("cuda",),
     since="2.0",
-    confirmed=False,
+    confirmed=CONFIRMED,
     dtypes=("float32", "float16", "bfloat16"),
     note=_NOTE,
 )
@@ -134,7 +137,7 @@ def cuda_channels(query: Query, *, offset: int = 0, sm_count: int = 132, threads
     measured=(),
     backends=("cuda",),
     since="2.0",
-    confirmed=False,
+    confirmed=CONFIRMED,
     dtypes=("float32", "float16", "bfloat16"),
     note=_NOTE,
 )
@@ -150,7 +153,7 @@ def cuda_bernoulli(query: Query, *, offset: int = 0, sm_count: int = 132, thread
     stream="cuDNN's own state",
     measured=(),
     backends=("cuda",),
-    confirmed=False,
+    confirmed=CONFIRMED,
 )
 def cudnn_recurrent(query: Query) -> Decision:
     """Raise Unpredictable: cuDNN keeps a dropout state of its own."""

@@ -36,7 +36,7 @@ def _plain(value):
     return value
 
 
-class Recorder(object):
+class Recorder:
     """Masks of one framework."""
 
     def __init__(self, **versions):
@@ -65,7 +65,9 @@ class Recorder(object):
         """Write all entries, or every `thin`-th and the first of each kind."""
         kinds, kept = set(), []
         for number, entry in enumerate(self.entries):
-            kind = (entry["like"], entry["dtype"], entry["backend"], tuple(sorted(entry["options"])), entry["call"] > 0)
+            size = "sha256" in entry
+            options = tuple(sorted(entry["options"]))
+            kind = (entry["like"], entry["dtype"], entry["backend"], options, entry["call"] > 0, size)
             if number % thin == 0 or kind not in kinds:
                 kept.append(entry)
             kinds.add(kind)

@@ -2,7 +2,6 @@
 
 import torch
 import torch.nn.functional as functional
-
 from recorder import Recorder, main
 
 

@@ -4,7 +4,6 @@ import warnings
 
 import torch
 import torch.nn.functional as functional
-
 from recorder import Recorder, main
 
 SEEDS = (0, 7, -5, 2**31 - 1, 2**32 + 9, 2**40 + 1, -(2**31))

@@ -53,6 +53,7 @@ class Site:
     scale    `inverted`: survivors are divided by the keep probability; `none`.
     axes     names of the canonical axes of this site's array, e.g. ("gates", "batch", "time", "features").
     shape    the canonical shape, shared axes having size 1: what one mask of this site looks like.
+    full     the same with every axis at its whole size.
     stddev   of additive noise, in units of the input.
     """
 
@@ -64,6 +65,7 @@ class Site:
     axes: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
     stddev: float = 0.0
+    full: tuple[int, ...] = ()
 
     @property
     def keep(self) -> float:
@@ -167,6 +169,7 @@ class Variant:
     config    the layer kind's settings, validated and with defaults filled in (a pydantic model of that kind).
     variant   the matrix values that made it.
     checks    fnmatch patterns of the checks to plan; empty: all that apply.
+    source    the case file's text.
     """
 
     id: str

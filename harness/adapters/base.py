@@ -32,6 +32,7 @@ class SiteSpec(NamedTuple):
     axes: Tuple[str, ...]
     shape: Tuple[int, ...]
     stddev: float
+    full: Tuple[int, ...] = ()
 
 
 class Job(NamedTuple):

@@ -28,18 +28,22 @@ _STEP = {
         "    h = c = jnp.zeros((batch, units), x.dtype)",
         "i, f, g, o = jnp.split(x[:, t] @ kernel + h @ recurrent + bias, 4, axis=1)",
         ("jax.nn.sigmoid", "jnp.tanh"),
-        'keep = 1.0 - case.rate("output")\n    y = jnp.stack(steps, axis=1)\n'
-        "    if keep < 1.0:\n"
-        "        y = jnp.where(jax.random.bernoulli(case.key, keep, y.shape), y / keep, 0.0)",
+        (
+            'keep = 1.0 - case.rate("output")\n    y = jnp.stack(steps, axis=1)\n'
+            "    if keep < 1.0:\n"
+            "        y = jnp.where(jax.random.bernoulli(case.key, keep, y.shape), y / keep, 0.0)"
+        ),
     ),
     "numpy": (
         "import numpy as np\n\n\ndef sigmoid(z):\n    return 1.0 / (1.0 + np.exp(-z))",
         "    h = c = np.zeros((batch, units), x.dtype)",
         "i, f, g, o = np.split(x[:, t] @ kernel + h @ recurrent + bias, 4, axis=1)",
         ("sigmoid", "np.tanh"),
-        'keep = x.dtype.type(1.0 - case.rate("output"))\n    y = np.stack(steps, axis=1)\n'
-        "    if keep < 1.0:\n"
-        "        y = y * case.rng.bernoulli(keep, y.shape) / keep",
+        (
+            'keep = x.dtype.type(1.0 - case.rate("output"))\n    y = np.stack(steps, axis=1)\n'
+            "    if keep < 1.0:\n"
+            "        y = y * case.rng.bernoulli(keep, y.shape) / keep"
+        ),
     ),
 }
 
@@ -94,7 +98,7 @@ def init(file: Path, framework: str) -> int:
     The port as written is right, so `harness run` passes; docs/own-code.md tells the rest. Existing files are never overwritten.
     """
     from harness.errors import UserError
-    from harness.reporting.files import write_text
+    from harness.reporting.files import write_whole
 
     if file.suffix != ".py":
         raise UserError(f"{file}: a port is a Python file; name it {file.with_suffix('.py')}")
@@ -116,7 +120,7 @@ def init(file: Path, framework: str) -> int:
         source={"jax": "key", "numpy": "rng"}.get(framework, "seed"),
         gradients=', or returned under the key "gradients", by name of input and weight' if own else "",
     )
-    write_text(file, port)
-    write_text(case, _CASE.format(framework=framework, file=file.name, gradients="gradients: false\n" if own else ""))
+    write_whole(file, port)
+    write_whole(case, _CASE.format(framework=framework, file=file.name, gradients="gradients: false\n" if own else ""))
     click.echo(f"{file}\n{case}")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from harness.records import Arrays, BackendRef, Draws, JobResult, Pass, PassResult, Variant, Verdict
@@ -42,6 +43,7 @@ def request(
         "op": "run",
         "layer": variant.layer,
         "implementation": backend.implementation,
+        "target": str(Path.cwd() / backend.target) if backend.target else "",
         "config": plain_config(variant.config),
         "options": dict(backend.options),
         "sites": [dataclasses.asdict(site) for site in variant.sites],

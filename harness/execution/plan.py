@@ -122,6 +122,12 @@ def planned(variant: Variant, ref: BackendRef, passes: tuple[Pass, ...]) -> Plan
     if environment is None:
         message = environments.why_not(ref.environment)
         return PlannedJob(variant, ref, verdict=Verdict.ERROR, message=message, missing=True)
+    if ref.target:
+        missing = [] if ref.backend == "numpy" or environments.offers(ref.environment, ref.backend) else [ref.backend]
+        if missing:
+            message = f"not installed: {ref.backend}"
+            return PlannedJob(variant, ref, verdict=Verdict.ERROR, message=message, missing=True)
+        return PlannedJob(variant, ref, passes)
     assert ref.implementation is not None
     one = implementations().get((ref.backend, variant.layer, ref.implementation))
     if one is None:

@@ -39,6 +39,7 @@ class PointwiseNoise(LayerKind):
                 shared=shared,
                 axes=axes,
                 shape=mask_shape(shape, axes, shared),
+                full=shape,
                 stddev=getattr(config, "stddev", 0.0),
             ),
         )

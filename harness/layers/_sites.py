@@ -80,6 +80,7 @@ def resolve(spec: DropoutSpec, index: int, axes: tuple[str, ...], shape: tuple[i
         scale=spec.scale,
         axes=axes,
         shape=mask_shape(shape, axes, shared),
+        full=tuple(shape),
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from harness.adapters.base import Adapter, Implementation, Job, SiteSpec, Unsupported, implementations
+from harness.adapters.target import TargetError, target_adapter
 from harness.tape import TapeMismatch
 from harness.worker.protocol import VERSION, Arena, Arrays, receive, send
 
@@ -30,9 +31,11 @@ class Server(object):
         self.backend = backend
         self._adapters: Dict[Tuple[str, str], Adapter] = {}
 
-    def adapter(self, layer: str, name: str) -> Adapter:
-        """The one adapter of an implementation. Raises Unsupported where there is none."""
-        key = (layer, name)
+    def adapter(self, layer: str, name: str, target: str = "") -> Adapter:
+        """The one adapter of an implementation, or of a user's own code. Raises Unsupported where there is none."""
+        key = (layer, target or name)
+        if key not in self._adapters and target:
+            self._adapters[key] = target_adapter(self.backend, target)
         if key not in self._adapters:
             found: Optional[Implementation] = implementations().get((self.backend, layer, name))
             if found is None:
@@ -68,6 +71,9 @@ class Server(object):
                 # Anything a framework raises is this job's result; the worker goes on.
                 message = "%s: %s" % (type(error).__name__, str(error).strip() or "no message")
                 answer = {"verdict": "error", "message": message, "traceback": traceback.format_exc()}
+                if isinstance(error, TargetError):
+                    # The user's own lines, not ours.
+                    answer = {"verdict": "error", "message": str(error), "traceback": error.detail}
                 found = {}
             answer["seconds"] = time.perf_counter() - start
             results.append(answer)
@@ -76,7 +82,7 @@ class Server(object):
         return {"passes": results, "versions": versions(), "device": device(self.backend)}, out
 
     def _pass(self, header: Dict[str, Any], item: Dict[str, Any], arrays: Arrays) -> Tuple[Dict[str, Any], Arrays]:
-        adapter = self.adapter(header["layer"], header["implementation"])
+        adapter = self.adapter(header["layer"], header["implementation"], header.get("target", ""))
         tape = None
         if item["tape"] is not None:
             tape = named(arrays, "tape/%s/" % item["tape"])
@@ -103,7 +109,8 @@ class Server(object):
         draws = []
         for position, (site, draw) in enumerate(result.draws.items()):
             found["draws/%d" % position] = np.asarray(draw.values)
-            draws.append({"site": site, "kind": draw.kind, "rule": draw.rule, "params": draw.params})
+            params = {name: float(value) for name, value in draw.params.items()}
+            draws.append({"site": site, "kind": draw.kind, "rule": draw.rule, "params": params})
         return {"verdict": None, "draws": draws}, found
 
 
@@ -123,6 +130,7 @@ def site_spec(site: Dict[str, Any]) -> SiteSpec:
         axes=tuple(site["axes"]),
         shape=tuple(site["shape"]),
         stddev=site["stddev"],
+        full=tuple(site["full"]),
     )
 
 

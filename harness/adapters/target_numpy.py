@@ -1,0 +1,50 @@
+"""Users' own code in NumPy. It draws from `case.rng`, which the tap sees; gradients are the port's own to give.
+
+`case.rng.bernoulli(keep, shape)` gives decisions (bool), `case.rng.standard_normal(shape)` float64 normals.
+"""
+
+from typing import Optional, Sequence, Tuple
+
+import numpy as np
+
+from harness.adapters.base import Job, Outcome
+from harness.adapters.numpy_tap import NumpyTap
+from harness.adapters.target import Case, Target, arrays_of, framework
+from harness.tape import Draw
+
+
+class Random(object):
+    """What a port in NumPy draws from."""
+
+    def __init__(self, tap: NumpyTap) -> None:
+        self._tap = tap
+
+    def bernoulli(self, keep: float, shape: Sequence[int]) -> np.ndarray:
+        """Decisions, true with probability `keep`."""
+        return self._tap.decisions(_shape(shape), 1.0 - float(keep))
+
+    def standard_normal(self, shape: Sequence[int]) -> np.ndarray:
+        """Normals with mean 0 and standard deviation 1, float64."""
+        return self._tap.normals(_shape(shape))
+
+
+def _shape(shape: Sequence[int]) -> Tuple[int, ...]:
+    return tuple(int(size) for size in shape)
+
+
+@framework("numpy")
+class NumpyTarget(Target):
+    """A port in NumPy."""
+
+    def tap(self, replay: Optional[Sequence[Draw]]) -> NumpyTap:
+        return NumpyTap(replay)
+
+    def call(self, job: Job) -> Outcome:
+        tap = self.border
+        assert isinstance(tap, NumpyTap)
+        tap.seed(job.seed)
+        inputs = {name: array.copy() for name, array in job.inputs.items()}
+        weights = {name: array.copy() for name, array in job.weights.items()}
+        outputs, gradients = self.invoke(Case(job, inputs, weights, tap, rng=Random(tap)))
+        like = next(iter(job.inputs.values())).dtype
+        return Outcome(arrays_of(outputs, like), arrays_of(gradients, like) if job.cotangents else {})

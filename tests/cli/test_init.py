@@ -1,0 +1,47 @@
+"""`harness init` writes a port that passes as it stands, and never overwrites."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from harness.cases import load
+from harness.cli import main
+from harness.commands.init import FRAMEWORKS
+from harness.records import Verdict
+from harness.run import run
+
+
+def call(*arguments: str) -> int:
+    return int(main(list(arguments)))
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_port_as_written_is_right(framework: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec(framework) is None:
+        pytest.skip(f"{framework} is not installed")
+    monkeypatch.chdir(tmp_path)
+    assert call("init", "my_port.py", "--framework", framework) == 0
+    variants = load([Path("my_port.yaml")])
+    assert len(variants) == 2
+    for compared in run(variants, select=lambda ref: ref.name == "my-port"):
+        assert {row.check: row.cause for row in compared.rows if row.verdict is not Verdict.PASS} == {}
+        assert len(compared.rows) > 8
+
+
+def test_nothing_is_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my_port.yaml").write_text("mine")
+    assert call("init", "my_port.py") == 4
+    assert "my_port.yaml exists already; nothing was written" in capsys.readouterr().err
+    assert not Path("my_port.py").exists()
+    assert Path("my_port.yaml").read_text() == "mine"
+
+
+def test_a_port_is_a_python_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("init", str(tmp_path / "port.txt")) == 4
+    assert "a port is a Python file" in capsys.readouterr().err

@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 
 from harness.cases.backends import BackendList, expectations
 from harness.cases.document import Document
-from harness.cases.matrix import Combination, Template, combinations, matrix_values, value_text
+from harness.cases.matrix import Combination, combinations, matrix_values, value_text
 from harness.cases.model import Model, ModelReader
 from harness.cases.problems import Complaints, Path, dotted, show, validate
 from harness.cases.schema import CaseFile
+from harness.cases.template import Template
 from harness.errors import Place, Problem, did_you_mean
 from harness.layers.base import LayerKind, kinds
 from harness.records import Variant

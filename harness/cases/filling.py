@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.cases.arrays import FileRefused, check_numbers
+from harness.cases.headers import FileRefused, check_numbers
 from harness.errors import Problem, UserError
 from harness.layers.base import kinds
 from harness.records import Arrays, ArraySpec, BackendRef, Variant

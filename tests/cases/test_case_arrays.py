@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 from toy_kinds import CASE
 
 from harness.cases import load, materialise, numpy_dtype, recorded_arrays
-from harness.cases.arrays import FileRefused, header_shape
+from harness.cases.headers import FileRefused, header_shape
 from harness.errors import UserError
 from harness.records import Variant
 

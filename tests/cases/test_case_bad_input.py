@@ -612,6 +612,11 @@ def test_thousands_of_problems_are_cut_off(bad: Bad) -> None:
     assert lines[0] == "case.yaml: has more than 100 problems; the rest is not shown"
 
 
+def test_what_the_matrix_would_set_is_not_missed(bad: Bad) -> None:
+    text = "about: x\nbackends: [numpy]\nmatrix: {layer: [toy], config.units: [2], inputs.x: [1], mode: []}\n"
+    assert bad(text) == ["case.yaml:3:64: matrix.mode: must not be empty"]
+
+
 def test_problems_of_matrix_and_body_show_together(bad: Bad) -> None:
     text = changed("units: 2", 'units: "{units}"') + "mode: trian\nmatrix: {units: 3, dtype: [float32]}\n"
     assert bad(text) == [

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from harness.cases import document
-from harness.cases.document import Document, Marks, parse, parse_slowly
+from harness.cases.composer import Marks
+from harness.cases.document import Document, parse, parse_slowly
 from harness.errors import Place, UserError
 
 MEANINGS = {

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from toy_kinds import CASE
 
-from harness.cases.matrix import Combination, Template, combinations, identity, value_text
+from harness.cases.matrix import Combination, combinations, identity, value_text
 from harness.cases.problems import Complaints
+from harness.cases.template import Template
 from harness.errors import UserError
 from harness.records import Variant
 

@@ -10,9 +10,9 @@ program, and what is traced twice or computed again in a backward pass still cou
 What is bit-exact: recorded uniforms are the floats that `jax.random.uniform` makes of the bits. A replayed decision
 becomes the bits of the smallest u (kept) or of the greatest (dropped), which decides so for every keep probability p with
 0 < p <= greatest u of the dtype (1 - 2**-23 in float32, 1 - 2**-7 in bfloat16). A replayed standard normal replaces the
-result of `jax.random.normal` itself, rounded to the dtype drawn, because no bits could express it. What a program
-computes of a replayed mask is bit for bit what it computes of the same mask drawn; of a normal it may differ by rounding, because
-the compiler joins the factor sqrt(2) inside `jax.random.normal` with the factors that follow.
+result of `jax.random.normal` itself, rounded to the dtype drawn, because no bits could express it. The arithmetic that follows is
+the same, but not its rounding: a program that is given its draws is compiled anew, and the compiler may fuse it otherwise (it
+joins the factor sqrt(2) of a normal that it draws with the factors that follow, for one).
 
 Imported on Python 3.6 with NumPy alone: jax is imported inside functions.
 """

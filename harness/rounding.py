@@ -89,6 +89,15 @@ class Rounding:
         noisy: Float64 = exact + self.generator.uniform(-1.0, 1.0, exact.shape) * bound
         return noisy
 
+    def constant(self, value: Any, amplification: float = 1.0) -> Float64:
+        """``value (1 + u s amplification)`` with one sign s for all elements: one rounded constant that multiplies an
+        array.
+
+        An error that all elements share does not average out in a sum as independent ones do.
+        """
+        sign = 2.0 * self.generator.integers(0, 2) - 1.0
+        return np.asarray(value, dtype=np.float64) * (1.0 + self.u * sign * amplification)
+
     def pointwise(self, value: Any) -> Float64:
         """``value (1 + u xi)`` with xi uniform in (-1, 1)."""
         return self.perturb(value, np.abs(value))

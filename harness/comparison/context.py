@@ -76,23 +76,28 @@ class Context:
     def bounds(self, mode: str) -> dict[str, Bound]:
         """How far each output and gradient may lie from the reference, from the case's own sensitivity.
 
-        Measured once a mode, on a tape made from the case's first seed, so that a limit depends on no backend.
+        Measured once a mode, on a tape made from the case's first seed, so that a limit depends on no backend. Other draws
+        may be several times more sensitive: `bounds_on` measures on given ones.
         """
         with self._lock:
             known = self._bounds.get(mode)
         if known is not None:
             return known
-        train = mode == "train"
-        tape = make_tape(self.variant, self.variant.seeds[0]) if train else {}
-
-        def evaluate(rounding: Rounding | None) -> Arrays:
-            found = self.reference(tape, train=train, gradients=self.variant.gradients, rounding=rounding)
-            return flatten(found)
-
-        measured = sensitivity(evaluate, self.variant.dtype).bounds
+        tape = make_tape(self.variant, self.variant.seeds[0]) if mode == "train" else {}
+        measured = self.bounds_on(tape, mode)
         with self._lock:
             self._bounds[mode] = measured
         return measured
+
+    def bounds_on(self, draws: Mapping[str, np.ndarray], mode: str) -> dict[str, Bound]:
+        """The bounds on given canonical draws."""
+
+        def evaluate(rounding: Rounding | None) -> Arrays:
+            train = mode == "train"
+            found = self.reference(draws, train=train, gradients=self.variant.gradients, rounding=rounding)
+            return flatten(found)
+
+        return sensitivity(evaluate, self.variant.dtype).bounds
 
     def draws(self, result: Draws) -> dict[str, np.ndarray]:
         """What the reference needs of a run's draws. A site that draws nothing at rate 0 or 1 gets what it means."""
@@ -132,6 +137,7 @@ class Evidence:
         self.variant = context.variant
         self.passes = passes
         self._references: dict[int, Evaluation] = {}
+        self._bounds: dict[int, dict[str, Bound]] = {}
 
     def of(self, *roles: str) -> list[tuple[Pass, PassResult]]:
         """The passes with one of these roles, in order."""
@@ -150,6 +156,13 @@ class Evidence:
             draws = self.context.draws(result.draws) if train else {}
             self._references[key] = self.context.reference(draws, train=train, gradients=one.gradients)
         return self._references[key]
+
+    def bounds(self, one: Pass, result: PassResult) -> dict[str, Bound]:
+        """The bounds on what this pass drew."""
+        key = id(result)
+        if key not in self._bounds:
+            self._bounds[key] = self.context.bounds_on(self.drawn(one, result), one.mode)
+        return self._bounds[key]
 
     def drawn(self, one: Pass, result: PassResult) -> dict[str, np.ndarray]:
         """Canonical draws of a pass by tape key."""

@@ -50,8 +50,17 @@ class Arithmetic:
         return value if self.rounding is None else self.rounding.perturb(value, magnitude)
 
     def mask(self, multiplier: Array | None) -> Array | None:
-        """A multiplier as a float program holds it: 1 / keep is rounded once before anything is multiplied by it."""
-        return None if multiplier is None else self.point(multiplier)
+        """A multiplier as a float program holds it: 1 / keep, rounded once before anything is multiplied by it.
+
+        Where keep is 1 - rate of a rounded rate (Equinox), its relative error is u rate / keep: u / keep in all. Noise
+        that is not 0 or 1 / keep has no such constant.
+        """
+        if multiplier is None or self.rounding is None:
+            return multiplier
+        top = float(np.max(multiplier, initial=1.0))
+        if not np.isin(multiplier, (0.0, top)).all():
+            return self.point(multiplier)
+        return self.rounding.constant(multiplier, top)
 
     def times(self, value: Array, mask: Array | None) -> Array:
         """Return value * mask; without a mask the value itself, untouched."""

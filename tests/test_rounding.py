@@ -51,3 +51,15 @@ def test_zero_is_exact_and_underflow_is_not() -> None:
     noisy = Rounding.of("float16", 0).pointwise(np.array([0.0, 1e-7]))
     assert noisy[0] == 0.0
     assert 2.0**-30 < abs(noisy[1] - 1e-7) < 2.0**-24
+
+
+def test_a_constant_has_one_error() -> None:
+    rounding = Rounding.of("float32", 0)
+    value = np.array([0.0, 1.0, 2.0, 3.0])
+    seen = set()
+    for _ in range(20):
+        ratio = rounding.constant(value, 5.0)[1:] / value[1:] - 1.0
+        assert np.ptp(ratio) < 1e-15
+        assert abs(ratio[0]) == pytest.approx(5.0 * 2.0**-24)
+        seen.add(bool(ratio[0] > 0))
+    assert seen == {True, False}

@@ -148,11 +148,14 @@ def _candidates(
 ) -> Iterator[_Candidate]:
     """Yield every rule, variant and dtype that could make a mask of this shape."""
     names = [like] if isinstance(like, str) else like
+    refused: UserError | None = None
+    asked_any = False
     for rule, name, chosen in _rules(names, version, backend):
         for variant in rule.searched:
+            if version is not None and "version" in variant:
+                continue
             settings = {**variant, **options}
-            asked = settings.pop("version", version)
-            numbers = version_of(asked or (rule.measured[-1] if rule.measured else "0"))
+            numbers = version_of(settings.pop("version", version) or (rule.measured[-1] if rule.measured else "0"))
             if not rule.accepts(numbers):
                 numbers = rule.since
             for dtype in dtypes:
@@ -161,13 +164,15 @@ def _candidates(
                 query = Query(name, numbers, 0, keep.shape, rate or _NOMINAL, dtype, 0, chosen)
                 try:
                     decision = rule.decide(query, settings)
-                except UserError:
-                    if names:
-                        raise
-                    continue  # this API has no mask of such a shape, or needs to be told more
+                except UserError as error:
+                    refused = error  # this API has no mask of such a shape, or needs to be told more
+                    continue
+                asked_any = True
                 target = _drawn_order(keep, decision)
                 if target is not None and decision.source is not None and (decision.graded or rate is not None):
                     yield _Candidate(rule, query, settings, target)
+    if refused is not None and not asked_any and names:
+        raise refused
 
 
 def _rules(names: Sequence[str] | None, version: str | None, backend: str | None) -> Iterator[tuple[Rule, str, str]]:

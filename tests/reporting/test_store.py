@@ -283,11 +283,11 @@ def test_memory_stays_flat(tmp_path):
 
     one = fakes.variant(backends=("numpy",))
     rows = [dataclasses.replace(fakes.row(one, "numpy"), cause=f"cause {n}") for n in range(200)]
-    event = fakes.compared(one, "numpy", *rows, masks={"input": fakes.mask(0, (20, 30))})
+    events = [fakes.compared(one, f"numpy: {n}", *rows, masks={"input": fakes.mask(0, (20, 30))}) for n in range(51)]
     with Writer.of(tmp_path, [one]) as writer:
-        writer.add(event)
+        writer.add(events[0])
         tracemalloc.start()
-        for _ in range(50):
+        for event in events[1:]:
             writer.add(event)
         grown, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()

@@ -288,6 +288,7 @@ class Compared:
 
     masks   canonical, by site: bool where kept, or float32 standard normals for other noise; of the first seed.
     detail  a traceback or a worker's last words, for a job that gave nothing.
+    profile what the implementation was measured to do (harness.comparison.profile).
     """
 
     variant: Variant
@@ -296,3 +297,4 @@ class Compared:
     masks: Arrays = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     detail: str = ""
+    profile: Mapping[str, str] = field(default_factory=dict)

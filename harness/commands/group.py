@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "merge": ("harness.commands.merge:merge", "Put the shards of a run together."),
     "gate": ("harness.commands.gate:gate", "Compare a stored run with the committed baseline."),
     "baseline": ("harness.commands.baseline:baseline", "Write or show the committed baseline of the gate."),
+    "profile": ("harness.commands.profile:profile", "Say what implementations were measured to do, side by side."),
     "mask": (
         "harness.streams.command:mask",
         "Predict the dropout mask that a seed gives in a framework, or find the seed that gave a mask.",

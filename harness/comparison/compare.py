@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import fnmatch
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from harness.comparison import recorded
 from harness.comparison.checks.base import Check, Finding, planned
 from harness.comparison.checks.mask import active_sites
 from harness.comparison.context import Context, Evidence
+from harness.comparison.profile import profile
 from harness.layers.base import tape_keys
 from harness.records import AVAILABLE, Arrays, Compared, Expectation, JobResult, Row, Variant, Verdict
 
@@ -53,7 +54,15 @@ def compare(result: JobResult, context: Context, today: datetime.date) -> Compar
         return gathered(result, [row(finding)], today)
     evidence = Evidence(context, result.passes)
     rows = [row(finding) for finding in answers(evidence, owed)]
-    return gathered(result, rows, today, masks(evidence))
+    return dataclasses.replace(gathered(result, rows, today, masks(evidence)), profile=measured_profile(evidence))
+
+
+def measured_profile(evidence: Evidence) -> Mapping[str, str]:
+    """The profile, or why it could not be taken: a run does not end for want of one."""
+    try:
+        return profile(evidence)
+    except Exception as error:
+        return {"profile": f"could not be measured: {type(error).__name__}: {error}"}
 
 
 def gathered(result: JobResult, rows: Iterable[Row], today: datetime.date, shown: Arrays | None = None) -> Compared:

@@ -1,0 +1,121 @@
+"""The measured profile: what a right implementation shows, and that planted differences change the entry that they should."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from simulated import Mutate, judged, right, variant
+
+from harness.comparison.context import Context
+from harness.comparison.profile import differing
+from harness.records import Pass, PassResult, Variant
+from harness.tape import UNIFORM, Draw
+
+SEQUENCE = {"return_sequences": True, "return_state": True}
+DROPOUT = variant("dropout", {"rate": 0.3}, {"x": (6, 8, 10)})
+GATES = variant(
+    "lstm",
+    {"units": 12, **SEQUENCE},
+    {"x": (8, 7, 10)},
+    [{"at": "input", "rate": 0.5, "shared": ["time"]}, {"at": "state.h", "rate": 0.5, "shared": ["time"]}],
+)
+
+
+def profile(case: Variant, mutate: Mutate = lambda _c, _o, result: result) -> dict[str, str]:
+    return dict(judged(case, mutate).profile)
+
+
+def with_draws(change: object) -> Mutate:
+    def mutate(context: Context, one: Pass, result: PassResult) -> PassResult:
+        if one.mode != "train":
+            return result
+        return right(context, one, change(one, dict(result.draws)))  # type: ignore[operator]
+
+    return mutate
+
+
+def test_what_dropout_shows() -> None:
+    found = profile(DROPOUT)
+    assert found["draws, in order"] == "input"
+    assert found["draws in evaluation"] == "nothing"
+    assert found["input: shared over"] == "nothing"
+    assert found["input: drawn anew over"] == "batch, time, features"
+    assert found["input: border"] == "float32 uniforms"
+    assert found["input: keeps where"] == "u >= rate or floor(keep + u)"
+    assert found["scale of survivors"] == f"{1 / 0.7:.6g}"
+    assert "x / d(keep)" in found["rounding rules that fit"]
+    assert found["same seed again"] == "the same draws"
+    assert found["another seed"] == "other draws"
+    assert found["agrees with the reference"] == "in everything"
+
+
+def test_what_masks_of_four_gates_show() -> None:
+    found = profile(GATES)
+    assert found["draws, in order"] == "input, state.h"
+    assert found["state.h: shared over"] == "time"
+    assert found["state.h: gates with equal masks"] == "none"
+    assert found["dropout touches"] == "h"
+    assert found["states"] == "h is the hidden state, c the cell state"
+    assert found["last step of the sequence"] == "is h, bit for bit"
+
+
+def other_rule(context: Context, one: Pass, result: PassResult) -> PassResult:
+    """A framework that keeps where u < keep, recorded under the wrong rule: the outputs tell."""
+    if one.mode != "train":
+        return result
+    draw = result.draws["input"]
+    meant = right(context, one, {"input": draw._replace(rule="u < keep")})
+    return dataclasses.replace(meant, draws={"input": draw})
+
+
+def reused(_one: Pass, draws: dict[str, Draw]) -> dict[str, Draw]:
+    values = draws["state.h"].values.copy()
+    values[2] = values[1]
+    return {**draws, "state.h": draws["state.h"]._replace(values=values)}
+
+
+@pytest.mark.parametrize(
+    ("case", "mutate", "entry", "seen"),
+    [
+        (DROPOUT, other_rule, "input: keeps where", "u < keep"),
+        (GATES, with_draws(reused), "state.h: gates with equal masks", "f = g"),
+        (
+            DROPOUT,
+            with_draws(lambda _one, draws: {"input": draws["input"]._replace(values=draws["input"].values[:, :1])}),
+            "input: shared over",
+            "time",
+        ),
+        (
+            DROPOUT,
+            with_draws(
+                lambda _one, _draws: {
+                    "input": Draw(UNIFORM, np.random.default_rng(9).random((6, 8, 10), np.float32), "u >= rate")
+                }
+            ),
+            "another seed",
+            "the same draws",
+        ),
+        (
+            GATES,
+            lambda _c, _o, result: dataclasses.replace(
+                result, outputs={**result.outputs, "h": result.outputs["c"], "c": result.outputs["h"]}
+            ),
+            "states",
+            "h and c are swapped",
+        ),
+        (
+            DROPOUT,
+            lambda context, one, result: (
+                right(context, dataclasses.replace(one, mode="train")) if one.role == "eval" else result
+            ),
+            "draws in evaluation",
+            "input",
+        ),
+    ],
+)
+def test_a_difference_changes_its_entry(case: Variant, mutate: Mutate, entry: str, seen: str) -> None:
+    found = profile(case, mutate)
+    assert found[entry] == seen
+    assert differing(profile(case), found)[entry][1] == seen

@@ -206,7 +206,7 @@ class Implementation(NamedTuple):
     """A registered implementation: where it runs, what it implements, what must be installed.
 
     recipe  true where no native layer exists and the loop people write stands for it.
-    needs   importable packages, checked with importlib.util.find_spec without importing them.
+    needs   packages, found without importing them; one may have a bound, `tensorflow<2`, where an API is a version's own.
     """
 
     backend: str

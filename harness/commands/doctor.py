@@ -57,7 +57,7 @@ def examine() -> dict[str, Any]:
 def backends() -> list[dict[str, Any]]:
     """Every backend with its packages and implementations; `missing` names the packages that it lacks."""
     from harness.adapters.base import implementations
-    from harness.execution.environments import has
+    from harness.execution.environments import offers
     from harness.records import BACKENDS
     from harness.reporting.machine import version_of
 
@@ -69,7 +69,7 @@ def backends() -> list[dict[str, Any]]:
         )
         packages = sorted({backend, *(package for one in own for package in one.needs)})
         for package in packages:
-            here.setdefault(package, has(package))
+            here.setdefault(package, offers("", package))
         result.append(
             {
                 "name": backend,

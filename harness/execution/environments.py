@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -18,8 +19,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from packaging.specifiers import SpecifierSet
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import Place, Problem, UserError, did_you_mean
@@ -37,7 +39,7 @@ class Description(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     about: str = ""
     python: str = Field(pattern=r"^3\.\d+$")
-    packages: list[str]
+    packages: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[^=;\s]+$")]]
     backends: list[str] = Field(default_factory=lambda: list(BACKENDS))
 
     @property
@@ -48,9 +50,16 @@ class Description(BaseModel):
 
     def has(self, package: str) -> bool:
         """Whether a package is among those to install, `tensorflow-cpu` counting as tensorflow."""
-        names = {re.split(r"[=<>!~\[; ]", line, maxsplit=1)[0].lower().replace("_", "-") for line in self.packages}
+        return self.version(package) is not None
+
+    def version(self, package: str) -> str | None:
+        """The version of a package that will be installed; None where it is not among them."""
+        pins = {
+            name.lower().replace("_", "-"): version
+            for name, _, version in (line.partition("==") for line in self.packages)
+        }
         wanted = package.lower().replace("_", "-")
-        return wanted in names or f"{wanted}-cpu" in names
+        return pins.get(wanted, pins.get(f"{wanted}-cpu"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +177,36 @@ def installed(name: str) -> dict[str, Any]:
     return record
 
 
-def offers(name: str, package: str) -> bool:
-    """Whether an environment has a package: by its description; the current one by looking."""
-    return has(package) if not name else descriptions()[name].has(package)
+def offers(name: str, need: str) -> bool:
+    """Whether an environment has what an implementation needs: a package, or one with a bound such as `tensorflow<2`."""
+    package, bound = _need(need)
+    present = has(package) if not name else descriptions()[name].has(package)
+    return present and (not bound or within(name, need))
+
+
+def within(name: str, need: str) -> bool:
+    """Whether the version of a needed package lies within the need's bound; true where it is not there at all.
+
+    An API that another version has is no part of this one: a whole backend leaves it out, where a missing package is told.
+    """
+    package, bound = _need(need)
+    version = version_of(name, package)
+    return not bound or version is None or SpecifierSet(bound).contains(version, prereleases=True)
+
+
+def version_of(name: str, package: str) -> str | None:
+    """The version of a package in an environment, without importing it; None where it is not there."""
+    if name:
+        return descriptions()[name].version(package)
+    for distribution in (package, f"{package}-cpu"):
+        try:
+            return importlib.metadata.version(distribution)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def _need(need: str) -> tuple[str, str]:
+    match = re.match(r"([A-Za-z0-9_.-]*[A-Za-z0-9_])\s*(.*)", need)
+    assert match is not None
+    return match.group(1), match.group(2)

@@ -66,6 +66,7 @@ def expand(variant: Variant, select: Callable[[BackendRef], bool] = lambda _: Tr
                 dataclasses.replace(ref, implementation=one.name, whole=True)
                 for one in of_backend(ref.backend, variant.layer)
                 if (ref.backend, one.name) not in named
+                and all(environments.within(ref.environment, need) for need in one.needs)
             ]
         yield from (one for one in found if select(one))
 

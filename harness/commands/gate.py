@@ -64,7 +64,7 @@ def gate(folder: str, file: str, partial: bool, headroom: float | None, as_json:
     if as_json:
         print_json(as_dict(changes, closed))
     else:
-        print_changes(changes, closed, output())
+        print_changes(changes, output(), "The gate is closed" if closed else "", "The gate is open: nothing got worse.")
     return Exit.DIFFERENCE if closed else Exit.OK
 
 
@@ -88,8 +88,8 @@ def as_dict(changes: list[Change], closed: bool) -> dict[str, Any]:
     }
 
 
-def print_changes(changes: list[Change], closed: bool, console: Console) -> None:
-    """The changes for people: by kind, and within it by what they share."""
+def print_changes(changes: list[Change], console: Console, closed: str, opened: str) -> None:
+    """The changes for people, by kind; then `closed` with their number, or, where it is empty, `opened`."""
     from rich.text import Text
 
     from harness.gate.judge import TITLES, Kind
@@ -116,6 +116,6 @@ def print_changes(changes: list[Change], closed: bool, console: Console) -> None
         console.print()
     count = sum(change.kind < Kind.NOTICE for change in changes)
     if closed:
-        console.print(Text(f"The gate is closed: {plural(count, 'change')}.", style="bold red"))
+        console.print(Text(f"{closed}: {plural(count, 'change')}.", style="bold red"))
     else:
-        console.print(Text("The gate is open: nothing got worse.", style="bold green"))
+        console.print(Text(opened, style="bold green"))

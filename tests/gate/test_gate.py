@@ -1,3 +1,4 @@
+import dataclasses
 import datetime
 import json
 
@@ -344,6 +345,29 @@ def test_show(harness, stored):
     value = json.loads(harness("baseline", "show", "--json", "-k", "torch")[1])
     assert value["verdicts"] == {"pass": 1}
     assert [one["version"] for one in value["taken"]] == ["2.13.0"]
+
+
+def test_compare_two_runs(harness, stored):
+    before, after = stored(), stored(mask=fakes.mask(1), version="2.14.0")
+    code, out, _ = harness("compare", str(before.folder), str(after.folder))
+    assert code == 1
+    assert "Masks that changed (1)" in out
+    assert "Something got worse: 1 change." in out
+    code, out, _ = harness("compare", str(before.folder), str(before.folder))
+    assert (code, out) == (0, "Nothing got worse.\n")
+    value = json.loads(harness("compare", str(before.folder), str(after.folder), "--json")[1])
+    assert value["format"] == "parity-harness compare"
+    assert [change["since"] for change in value["changes"]] == ["2.13.0 -> 2.14.0"]
+
+
+def test_compare_names_what_was_upgraded(harness, tmp_path):
+    variants, events = fakes.green_run()
+    before = fakes.store(tmp_path / "a", variants, events)
+    newer = [dataclasses.replace(event, versions={"torch": "2.14.0"}) for event in events]
+    after = fakes.store(tmp_path / "b", variants, newer)
+    code, out, _ = harness("compare", str(before), str(after))
+    assert code == 0
+    assert out == "numpy 2.4.6 -> not there\ntorch 2.13.0 -> 2.14.0\nNothing got worse.\n"
 
 
 def test_an_interrupted_run_is_no_baseline(harness, tmp_path):

@@ -52,15 +52,16 @@ class Arithmetic:
     def mask(self, multiplier: Array | None) -> Array | None:
         """A multiplier as a float program holds it: 1 / keep, rounded once before anything is multiplied by it.
 
-        Where keep is 1 - rate of a rounded rate (Equinox), its relative error is u rate / keep: u / keep in all. Noise
-        that is not 0 or 1 / keep has no such constant.
+        Where keep is 1 - rate of a rate rounded to float32 (Equinox), u rate / keep is added to its relative error; nobody
+        computes it in a half format. Noise that is not 0 or 1 / keep has no such constant.
         """
         if multiplier is None or self.rounding is None:
             return multiplier
         top = float(np.max(multiplier, initial=1.0))
         if not np.isin(multiplier, (0.0, top)).all():
             return self.point(multiplier)
-        return self.rounding.constant(multiplier, top)
+        single = min(1.0, 2.0**-24 / self.rounding.u)
+        return self.rounding.constant(multiplier, 1.0 + (top - 1.0) * single)
 
     def times(self, value: Array, mask: Array | None) -> Array:
         """Return value * mask; without a mask the value itself, untouched."""

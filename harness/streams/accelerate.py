@@ -41,10 +41,15 @@ def prepare(count: int) -> None:
             return
         try:
             from harness.streams import compiled
-        except ImportError:
+        except (ImportError, RuntimeError):  # not installed, or no folder to keep its compiled code in
             _kernels = None
         else:
-            _kernels = (compiled.philox_words, compiled.threefry_pairs, compiled.mcg31_values)
+            _kernels = (
+                compiled.philox_words,
+                compiled.threefry_pairs,
+                compiled.mcg31_values,
+                compiled.threefry_columns,
+            )
         _tried = True
 
 
@@ -70,6 +75,15 @@ def threefry_pairs(key: tuple[int, int], start: int, x0: Words, x1: Words) -> No
         threefry.pairs(key, start, x0, x1)
         return
     _kernels[1](np.uint32(key[0]), np.uint32(key[1]), np.uint64(start), x0, x1)
+
+
+def threefry_columns(key: tuple[int, int], first: int, second: int, x0: Words, x1: Words) -> None:
+    """As harness.streams.threefry.columns."""
+    if _kernels is None:
+        threefry.columns(key, first, second, x0, x1)
+        return
+    starts = (np.uint32(first & 0xFFFFFFFF), np.uint32(second & 0xFFFFFFFF))
+    _kernels[3](np.uint32(key[0]), np.uint32(key[1]), *starts, x0, x1)
 
 
 def mcg31_values(first: int, start: int, out: Words) -> None:

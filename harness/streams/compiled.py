@@ -56,31 +56,44 @@ def _turn(word: Any, by: Any) -> Any:
     return np.uint32(np.uint32(word << by) | np.uint32(word >> np.uint32(np.uint32(32) - by)))
 
 
+@kernel([types.UniTuple(_u4, 2)(_u4, _u4, _u4, _u4)], inline="always")
+def _threefry(key0: Any, key1: Any, counter0: Any, counter1: Any) -> Any:
+    """Return the two words of one counter."""
+    key2 = np.uint32(key0 ^ key1 ^ np.uint32(0x1BD11BDA))
+    x0 = np.uint32(counter0 + key0)
+    x1 = np.uint32(counter1 + key1)
+    for group in range(5):
+        even = group % 2 == 0
+        x0 = np.uint32(x0 + x1)
+        x1 = np.uint32(_turn(x1, np.uint32(13 if even else 17)) ^ x0)
+        x0 = np.uint32(x0 + x1)
+        x1 = np.uint32(_turn(x1, np.uint32(15 if even else 29)) ^ x0)
+        x0 = np.uint32(x0 + x1)
+        x1 = np.uint32(_turn(x1, np.uint32(26 if even else 16)) ^ x0)
+        x0 = np.uint32(x0 + x1)
+        x1 = np.uint32(_turn(x1, np.uint32(6 if even else 24)) ^ x0)
+        turn = group % 3
+        first = key1 if turn == 0 else (key2 if turn == 1 else key0)
+        second = key2 if turn == 0 else (key0 if turn == 1 else key1)
+        x0 = np.uint32(x0 + first)
+        x1 = np.uint32(x1 + np.uint32(second + np.uint32(group + 1)))
+    return x0, x1
+
+
 @kernel([types.void(_u4, _u4, _u8, _array, _array)])
 def threefry_pairs(key0: Any, key1: Any, start: Any, out0: Any, out1: Any) -> None:
-    """Fill out0 and out1 with the words of the counters start, start + 1 ..."""
-    key2 = np.uint32(key0 ^ key1 ^ np.uint32(0x1BD11BDA))
+    """Fill out0 and out1 with the words of the 64-bit counters start, start + 1 ..."""
     for index in range(out0.size):
         at = np.uint64(start + np.uint64(index))
-        x0 = np.uint32(np.uint32(at >> np.uint64(32)) + key0)
-        x1 = np.uint32(np.uint32(at) + key1)
-        for group in range(5):
-            even = group % 2 == 0
-            x0 = np.uint32(x0 + x1)
-            x1 = np.uint32(_turn(x1, np.uint32(13 if even else 17)) ^ x0)
-            x0 = np.uint32(x0 + x1)
-            x1 = np.uint32(_turn(x1, np.uint32(15 if even else 29)) ^ x0)
-            x0 = np.uint32(x0 + x1)
-            x1 = np.uint32(_turn(x1, np.uint32(26 if even else 16)) ^ x0)
-            x0 = np.uint32(x0 + x1)
-            x1 = np.uint32(_turn(x1, np.uint32(6 if even else 24)) ^ x0)
-            turn = group % 3
-            first = key1 if turn == 0 else (key2 if turn == 1 else key0)
-            second = key2 if turn == 0 else (key0 if turn == 1 else key1)
-            x0 = np.uint32(x0 + first)
-            x1 = np.uint32(x1 + np.uint32(second + np.uint32(group + 1)))
-        out0[index] = x0
-        out1[index] = x1
+        out0[index], out1[index] = _threefry(key0, key1, np.uint32(at >> np.uint64(32)), np.uint32(at))
+
+
+@kernel([types.void(_u4, _u4, _u4, _u4, _array, _array)])
+def threefry_columns(key0: Any, key1: Any, first: Any, second: Any, out0: Any, out1: Any) -> None:
+    """Fill out0 and out1 with the words of the counters (first, second), (first + 1, second + 1) ..."""
+    for index in range(out0.size):
+        step = np.uint32(index)
+        out0[index], out1[index] = _threefry(key0, key1, np.uint32(first + step), np.uint32(second + step))
 
 
 @kernel([types.void(_u8, _array)])

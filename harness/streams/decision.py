@@ -16,7 +16,7 @@ from harness.streams.mask import Bools
 from harness.streams.sources import Levels, Source
 
 #: Elements worked on at a time; a few arrays of this many words stay in a second-level cache, and memory stays flat.
-CHUNK = 32768
+CHUNK = 131072
 
 #: Draws from this size on are shared among threads where the source allows (the frameworks do the same).
 PARALLEL = 1 << 18

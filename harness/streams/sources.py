@@ -122,13 +122,18 @@ def original_words(key: tuple[int, int], start: int, stop: int, total: int) -> n
     and of the second half come from the one pair (c[i], c[h + i]).
     """
     half = (total + 1) // 2
-    index = np.arange(start, stop, dtype=np.uint64)
-    column = index % np.uint64(half) if half else index
-    second = column + np.uint64(half)
-    second[second >= total] = 0
-    x0, x1 = column.astype(np.uint32), second.astype(np.uint32)
-    threefry.rounds(key, x0, x1)
-    return np.where(index < half, x0, x1)
+    out = np.empty(stop - start, dtype=np.uint32)
+    for low, high, second in ((start, min(stop, half), False), (max(start, half), stop, True)):
+        if low >= high:
+            continue
+        column = low - half if second else low
+        words = np.empty((2, high - low), dtype=np.uint32)
+        accelerate.threefry_columns(key, column, column + half, words[0], words[1])
+        if total % 2 and column + high - low == half:
+            # The last column's second counter is the padding.
+            words[:, -1] = threefry.block(key, (half - 1, 0))
+        out[low - start : high - start] = words[int(second)]
+    return out
 
 
 class Mersenne(Source):

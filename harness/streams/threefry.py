@@ -43,6 +43,16 @@ def block(key: Tuple[int, int], counter: Tuple[int, int]) -> Tuple[int, int]:
     return int(x0[0]), int(x1[0])
 
 
+def columns(key: Tuple[int, int], first: int, second: int, x0: np.ndarray, x1: np.ndarray) -> None:
+    """Fill x0 and x1 (1-D uint32) with the words of the counters (first, second), (first + 1, second + 1) ..."""
+    for low in range(0, len(x0), CHUNK):
+        one, two = x0[low : low + CHUNK], x1[low : low + CHUNK]
+        for start, part in ((first, one), (second, two)):
+            count = np.arange(len(part), dtype=np.uint32)
+            np.add(count, np.uint32((start + low) & 0xFFFFFFFF), out=part)
+        rounds(key, one, two)
+
+
 def pairs(key: Tuple[int, int], start: int, x0: np.ndarray, x1: np.ndarray) -> None:
     """Fill x0 and x1 (1-D uint32) with the words of the 64-bit counters `start`, `start + 1` ...
 

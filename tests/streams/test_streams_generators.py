@@ -133,6 +133,11 @@ def test_original_threefry_in_parts():
         whole = sources.original_words((3, 4), 0, total, total)
         parts = [sources.original_words((3, 4), i, i + 1, total)[0] for i in range(total)]
         assert whole.tolist() == parts
+        # By the definition: counters padded to an even number, cut in halves, their words joined.
+        counters = [*range(total), *[0] * (total % 2)]
+        half = len(counters) // 2
+        pairs = [threefry.block((3, 4), (counters[i], counters[half + i])) for i in range(half)]
+        assert whole.tolist() == [*(a for a, _ in pairs), *(b for _, b in pairs)][:total]
 
 
 def test_compiled_kernels_give_the_same_bits():
@@ -149,6 +154,11 @@ def test_compiled_kernels_give_the_same_bits():
         compiled.threefry_pairs(*map(np.uint32, key), np.uint64(start), out[0], out[1])
         threefry.pairs(key, start, out[2], out[3])
         assert np.array_equal(out[:2], out[2:])
+    for key, first, second in (((1, 2), 0, 50), ((0xFFFFFFFF, 7), 2**32 - 3, 2**31)):
+        out = np.empty((4, 50), np.uint32)
+        compiled.threefry_columns(*map(np.uint32, (*key, first, second)), out[0], out[1])
+        threefry.columns(key, first, second, out[2], out[3])
+        assert np.array_equal(out[:2], out[2:])
     out, wanted = np.empty(1000, np.uint32), np.empty(1000, np.uint32)
     compiled.mcg31_values(np.uint64(2**31 - 2), out)
     mcg31.values(2**31 - 2, 0, wanted)
@@ -159,7 +169,7 @@ def test_accelerated_words_from_anywhere(monkeypatch):
     pytest.importorskip("numba")
     from harness.streams import compiled
 
-    kernels = (compiled.philox_words, compiled.threefry_pairs, compiled.mcg31_values)
+    kernels = (compiled.philox_words, compiled.threefry_pairs, compiled.mcg31_values, compiled.threefry_columns)
     monkeypatch.setattr(accelerate, "_kernels", kernels)
     for start, count in ((0, 8), (3, 5), (6, 1), (1, 0)):
         out, wanted = np.empty(count, np.uint32), np.empty(count, np.uint32)

@@ -190,6 +190,8 @@ def visible(text: str, *, lines: bool = False) -> str:
 
     `lines` keeps line breaks and tabs.
     """
+    if text.isprintable():
+        return text
     keep = "\n\t" if lines else ""
     return "".join(
         c if c in keep or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else f"⟨U+{ord(c):04X}⟩"

@@ -166,6 +166,8 @@ def _by_case(rows: list[Row]) -> Iterator[Text]:
 
 def clean(text: str) -> str:
     """Text from a case or a framework without the characters that could steer a terminal; line breaks become spaces."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else " " if c in "\n\t" else "\ufffd" for c in text)
 
 

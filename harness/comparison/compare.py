@@ -65,6 +65,15 @@ def measured_profile(evidence: Evidence) -> Mapping[str, str]:
         return {"profile": f"could not be measured: {type(error).__name__}: {error}"}
 
 
+def with_causes(compared: Compared, evidence: Evidence) -> Compared:
+    """The unexplained differences with their causes; nothing is searched, nor imported, where there are none."""
+    if all(row.verdict is not Verdict.FAIL and row.verdict is not Verdict.ERROR for row in compared.rows):
+        return compared
+    from harness.diagnosis.diagnose import explained
+
+    return explained(compared, evidence)
+
+
 def gathered(result: JobResult, rows: Iterable[Row], today: datetime.date, shown: Arrays | None = None) -> Compared:
     """The rows of a job, in the light of the case's known differences."""
     judged_rows = expected(rows, result.variant, today)

@@ -44,6 +44,9 @@ class CellOptions:
     projection: int | None = None
     projection_clip: float | None = None
     recurrent_activation: str | None = None
+    #: of the candidate g, and of the cell state on its way out: names in SQUASHES. None: tanh, as every published cell has it.
+    candidate: str | None = None
+    emitted: str | None = None
 
     @property
     def outputs(self) -> int:
@@ -66,6 +69,14 @@ ACTIVATIONS: dict[str | None, tuple[Callable[[Array], Array], Callable[[Array], 
     None: (sigmoid, lambda y: y * (1.0 - y)),
     "hard_sigmoid": (hard_sigmoid, lambda y: np.where((y > 0.0) & (y < 1.0), 1.0 / 6.0, 0.0)),
     "hard_sigmoid_keras2": (hard_sigmoid_keras2, lambda y: np.where((y > 0.0) & (y < 1.0), 0.2, 0.0)),
+}
+
+#: What may stand in tanh's place, likewise; no right layer does it, the search for causes does.
+SQUASHES: dict[str | None, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+    None: (lambda z: np.asarray(np.tanh(z)), lambda y: 1.0 - y**2),
+    "linear": (lambda z: z, np.ones_like),
+    "relu": (lambda z: np.maximum(z, 0.0), lambda y: np.where(y > 0.0, 1.0, 0.0)),
+    "sigmoid": (sigmoid, lambda y: y * (1.0 - y)),
 }
 
 
@@ -138,6 +149,8 @@ class Cell:
         self.peepholes = [float64(weights[name]) for name in PEEPHOLES] if options.peepholes else []
         self.projection = float64(weights["projection"]) if options.projection else None
         self.activation, self.slope = ACTIVATIONS[options.recurrent_activation]
+        self.squash_g, self.slope_g = SQUASHES[options.candidate]
+        self.squash_c, self.slope_c = SQUASHES[options.emitted]
         self._sums: dict[str, Accumulator] = {}
 
     def step(self, x: Array, h: Array, c: Array) -> Step:
@@ -151,7 +164,7 @@ class Cell:
             addends.append(np.stack([self.peepholes[0] * c, self.peepholes[1] * c, nothing, nothing]))
         z = self.arithmetic.affine([(x, self.W), (h, self.U)], *addends)
         i, f = point(self.activation(z[0])), point(self.activation(z[1]))
-        g = point(np.tanh(z[2]))
+        g = point(self.squash_g(z[2]))
         raw_c = point(point(f * c) + point(i * g))
         new_c = clip(raw_c, self.options.cell_clip)
         z_o = z[3]
@@ -159,7 +172,7 @@ class Cell:
             seen = self.peepholes[2] * new_c
             z_o = total(z_o + seen, np.abs(z_o) + np.abs(seen))
         o = point(self.activation(z_o))
-        squashed = point(np.tanh(new_c))
+        squashed = point(self.squash_c(new_c))
         raw_h = point(o * squashed)
         if self.projection is not None:
             raw_h = self.arithmetic.affine([(raw_h, self.projection)])
@@ -178,14 +191,14 @@ class Cell:
             self._sum("projection", self.projection).product(point(o * step.squashed), dh)
             dh = self.arithmetic.affine([(dh, self.projection.T)])
         dz_o = point(point(dh * step.squashed) * point(self.slope(o)))
-        dc = point(dc + point(point(dh * o) * point(1.0 - step.squashed**2)))
+        dc = point(dc + point(point(dh * o) * point(self.slope_c(step.squashed))))
         if self.peepholes:
             self._sum("peephole_o", self.peepholes[2]).rows(point(dz_o * step.c))
             dc = point(dc + point(dz_o * self.peepholes[2]))
         dc = unclip(dc, step.raw_c, self.options.cell_clip)
         dz_i = point(point(dc * g) * point(self.slope(i)))
         dz_f = point(point(dc * step.c_in) * point(self.slope(f)))
-        dz_g = point(point(dc * i) * point(1.0 - g**2))
+        dz_g = point(point(dc * i) * point(self.slope_g(g)))
         dc_in = point(dc * f)
         if self.peepholes:
             self._sum("peephole_i", self.peepholes[0]).rows(point(dz_i * step.c_in))

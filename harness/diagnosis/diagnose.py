@@ -1,0 +1,143 @@
+"""From differing numbers to a cause in words: search, precision, and where the two part; and the hook for the rows of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from harness.comparison.context import Evidence
+from harness.diagnosis.observed import Observed, observed
+from harness.diagnosis.parting import parting
+from harness.diagnosis.precision import Coarse, coarse, narrower
+from harness.diagnosis.search import Explanation, Found, Search
+from harness.records import Compared, Row, Verdict
+
+#: Rows whose causes are looked for.
+FAMILIES = ("value.", "gradient.", "state.", "scale.", "identity.")
+#: Faults that give the same numbers and are named beside the first.
+TIES = 3
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was found. Either `fits` (best first), or `coarse`, or where the two part."""
+
+    backend: str
+    fits: tuple[Explanation, ...]
+    coarse: Coarse | None
+    partial: Explanation | None
+    parting: str
+    failing: int
+    tried: int
+    complete: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the faults of the first-named cause; () where none fits."""
+        if self.fits:
+            return tuple(fault.name for fault in self.fits[0].faults)
+        return (f"precision.{self.coarse.format}",) if self.coarse else ()
+
+    @property
+    def cause(self) -> str:
+        """The first-named cause, short."""
+        if self.fits:
+            return words(self.fits[0])
+        return self.coarse.cause if self.coarse else "no known fault gives these numbers"
+
+    def text(self) -> str:
+        """The cause, how well it explains the numbers, what gives the same numbers, and the fix."""
+        if self.fits:
+            return "; ".join([f"{self.cause}: {how_well(self.fits[0])}", *self._ties(), f"fix: {self._fix()}"])
+        if self.coarse is not None:
+            share = f"{self.coarse.worst:.2g} of what such rounding allows"
+            return f"{self.cause}: at most {share}; fix: {self.coarse.fix(self.backend)}"
+        parts = [self.cause if self.complete else f"{self.cause} among {self.tried} tried in the time given"]
+        if self.partial is not None:
+            parts.append(
+                f"nearest: {words(self.partial)}, which explains {self.partial.explained} of {self.partial.failing} "
+                "differing arrays"
+            )
+        return "; ".join([*parts, *([self.parting] if self.parting else [])])
+
+    def _ties(self) -> list[str]:
+        others = self.fits[1:]
+        if not others:
+            return []
+        shown = ", or ".join(words(fit) for fit in others[:TIES])
+        more = f", or {len(others) - TIES} more" if len(others) > TIES else ""
+        return [f"on this case's data the same as: {shown}{more}"]
+
+    def _fix(self) -> str:
+        return "; ".join(dict.fromkeys(fault.fix_for(self.backend) for fault in self.fits[0].faults))
+
+
+def words(one: Explanation) -> str:
+    """The causes of an explanation's faults."""
+    return " and ".join(fault.cause for fault in one.faults)
+
+
+def how_well(one: Explanation) -> str:
+    """`explains all 7 differing arrays to within 0.4 of their limits`."""
+    which = {1: "the differing array", 2: "both differing arrays"}.get(one.failing, f"all {one.failing} differing arrays")
+    if one.explained < one.failing:
+        which = f"{one.explained} of {one.failing} differing arrays (the others have no prediction)"
+    whose = " (those of the faulty layer)" if one.widened else ""
+    return f"explains {which} to within {one.worst:.2g} of {'its limit' if one.failing == 1 else 'their limits'}{whose}"
+
+
+def diagnose(evidence: Evidence, backend: str) -> Diagnosis | None:
+    """The cause of what an implementation gave; None where every array is within its limit."""
+    passes = observed(evidence)
+    if not any(one.failing() for one in passes):
+        return None
+    return found(passes, backend)
+
+
+def found(passes: list[Observed], backend: str, search: Search | None = None) -> Diagnosis:
+    """The cause of the failing arrays of some passes."""
+    rough = None
+    dtype = passes[0].setting.dtype
+    if dtype == "float64":
+        # A float32 result where float64 was meant is common, and no other fault lies that near.
+        rough = coarse(passes, ["float32"])
+    result = Found([], None, 0, 0, True) if rough is not None and rough.stored else (search or Search(passes)).run()
+    if not result.fits and rough is None:
+        rough = coarse(passes, narrower(dtype))
+    return Diagnosis(
+        backend,
+        tuple(result.fits),
+        None if result.fits else rough,
+        result.partial,
+        "" if result.fits or rough is not None else parting(passes),
+        result.failing,
+        result.tried,
+        result.complete,
+    )
+
+
+def explained(compared: Compared, evidence: Evidence) -> Compared:
+    """The same rows, the unexplained failures among them with their cause. Verdicts stay; without failures it costs nothing."""
+    places = [place for place, row in enumerate(compared.rows) if unexplained(row)]
+    if not places:
+        return compared
+    try:
+        diagnosis = diagnose(evidence, compared.backend.backend)
+        if diagnosis is None:
+            return compared
+        long, short = diagnosis.text(), diagnosis.cause
+    except Exception as error:
+        # A bug in the search must not hide the difference that it was to explain.
+        long = short = f"the search for the cause failed: {type(error).__name__}: {error}"
+    rows = list(compared.rows)
+    for place in places:
+        text = long if place == places[0] else short
+        cause = "; ".join(part for part in (rows[place].cause, f"cause: {text}") if part)
+        rows[place] = dataclasses.replace(rows[place], cause=cause)
+    return dataclasses.replace(compared, rows=tuple(rows))
+
+
+def unexplained(row: Row) -> bool:
+    """Whether a row is a difference in values for which no reason is known."""
+    missing = row.verdict is Verdict.ERROR and "no draw for site" in row.cause
+    return (row.verdict is Verdict.FAIL or missing) and row.check.startswith(FAMILIES)

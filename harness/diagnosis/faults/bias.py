@@ -1,0 +1,118 @@
+"""Biases: doubled, halved, absent; a forget bias that is added once too often or not at all, or to another gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.diagnosis.fault import Fault, Run, family
+from harness.diagnosis.setting import Inner, Setting, relinked, scaled, with_gradients
+from harness.layers.base import Evaluation
+
+BIASES = ("bias", "recurrent_bias")
+
+
+@family("bias.scale", stage="weights")
+def scales(setting: Setting) -> Iterator[Fault]:
+    """The bias counted twice, by half, or not at all."""
+    names = setting.recurrent(*BIASES)
+    if not names:
+        return
+
+    def run(factor: float, *own: str) -> Run:
+        return lambda setting, inner: scaled(setting, inner, dict.fromkeys(own or names, factor))
+
+    yield Fault(
+        "bias.doubled",
+        "bias added twice",
+        "add the bias once",
+        run(2.0),
+        fixes={"torch": "torch adds bias_ih + bias_hh: put the canonical bias into one of them and zeros into the other"},
+    )
+    yield Fault("bias.halved", "half the bias added", "add the whole bias once: two halves make one", run(0.5), 1.2)
+    yield Fault("bias.absent", "bias not added", "load the bias too", run(0.0), fixes={
+        "torch": "load bias_ih (and zeros into bias_hh); with bias=False there is none"})  # fmt: skip
+    if setting.kind.name == "gru" and "recurrent_bias" in setting.weights:
+        yield Fault("bias.recurrent absent", "the recurrent bias not added", "load both rows of the bias (2, 3H)", run(
+            0.0, "recurrent_bias"))  # fmt: skip
+        yield Fault(
+            "bias.recurrent merged",
+            "the recurrent bias added to the bias, outside of the reset gate",
+            "with reset_after the reset gate multiplies the recurrent product and its bias: keep two biases",
+            _merged,
+        )
+
+
+def _merged(setting: Setting, inner: Inner) -> Evaluation:
+    weights = {
+        **setting.weights,
+        "bias": setting.weights["bias"] + setting.weights["recurrent_bias"],
+        "recurrent_bias": np.zeros_like(setting.weights["recurrent_bias"]),
+    }
+    found = inner(setting.changed(weights=weights))
+    if "bias" not in found.gradients:
+        return found
+    return with_gradients(found, {"recurrent_bias": found.gradients["bias"]})
+
+
+@family("bias.forget", stage="weights")
+def forget(setting: Setting) -> Iterator[Fault]:
+    """A constant added to one gate's pre-activation: the forget bias of TensorFlow 1 and its relatives."""
+    gates = setting.gates
+    if "f" not in gates:
+        return
+    stored = float(getattr(setting.config, "forget_bias", 0.0))
+    own = "forget gate's bias: TensorFlow 1 adds forget_bias=1.0 at run time, Keras' unit_forget_bias stores 1 in the bias"
+    if stored:
+        yield Fault(
+            "bias.forget absent",
+            f"forget bias of {stored:g} not added",
+            f"add {stored:g} to the {own}",
+            _added("f", -stored),
+            fixes={"torch": f"add {stored:g} to the forget block of the bias (torch has no forget bias)"},
+        )
+        yield Fault(
+            "bias.forget twice",
+            f"forget bias of {stored:g} added twice",
+            f"add it once, in the stored bias or at run time; {own}",
+            _added("f", stored),
+        )
+    for times, word in ((1.0, "once"), (2.0, "twice")):
+        if times == stored and times == 1.0:
+            continue
+        yield Fault(
+            f"bias.forget +{times:g}",
+            f"forget gate's bias is {times:g} too large (a forget bias of 1 added {word})",
+            f"do not add a forget bias to the stored one; {own}",
+            _added("f", times),
+            1.0 if times == 1.0 else 1.2,
+            fixes={"tensorflow": "pass forget_bias=0.0 (TensorFlow 1), or set the bias after building with unit_forget_bias"},
+        )
+    yield Fault(
+        "bias.forget -1",
+        "forget gate's bias is 1 too small",
+        f"look at who adds the {own}",
+        _added("f", -1.0),
+        1.5 if stored != 1.0 else 1.9,
+    )
+    for gate in gates.replace("f", ""):
+        yield Fault(
+            f"bias.forget on {gate}",
+            f"a forget bias of 1 added to gate {gate}",
+            f"the forget gate is block {gates.index('f') + 1} of {', '.join(gates)}",
+            _added(gate, 1.0),
+            1.4,
+        )
+
+
+def _added(gate: str, amount: float) -> Run:
+    def run(setting: Setting, inner: Inner) -> Evaluation:
+        def plus(bias: np.ndarray) -> np.ndarray:
+            blocks = bias.reshape(len(setting.gates), -1).copy()
+            blocks[setting.gates.index(gate)] += amount
+            return blocks.reshape(bias.shape)
+
+        return relinked(setting, inner, dict.fromkeys(setting.recurrent("bias"), plus), {})
+
+    return run

@@ -1,0 +1,163 @@
+"""Dropout at the wrong place: a mask of one site multiplies something else, or something more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.diagnosis.fault import Fault, Run, family
+from harness.diagnosis.faults.masks import drawing
+from harness.diagnosis.setting import Inner, Setting, relinked
+from harness.layers.base import DropoutSpec, Evaluation, Refused
+from harness.records import Site
+
+WORDS = {
+    "input": "the layer's input",
+    "output": "the emitted output",
+    "state.h": "the incoming h",
+    "state.c": "the cell state c",
+    "between_layers": "the outputs of the lower layers",
+}
+#: Where the mask of a site ends up by mistake.
+OTHERS = ("input", "state.h", "state.c", "output")
+
+
+def at_other(setting: Setting, site: Site, at: str) -> tuple[Site, tuple[str, ...]] | None:
+    """The other site with the same sharing, and the axes that it does not have; None where the mask does not fit it."""
+    spec = DropoutSpec(at=at, rate=site.rate, noise=site.noise, scale=site.scale)
+    try:
+        (bare,) = setting.kind.sites(setting.config, [spec], setting.shapes())
+        shared = tuple(axis for axis in bare.axes if axis in site.shared or axis not in site.axes)
+        (found,) = setting.kind.sites(setting.config, [spec.model_copy(update={"shared": shared})], setting.shapes())
+    except (Refused, ValueError):
+        return None
+    own = dict(zip(site.axes, site.full or site.shape, strict=True))
+    other = dict(zip(bare.axes, bare.full or bare.shape, strict=True))
+    if any(own[axis] != other[axis] for axis in own if axis in other):
+        return None
+    return found, tuple(axis for axis in site.axes if axis not in bare.axes)
+
+
+def carried(draw: np.ndarray, site: Site, other: Site) -> np.ndarray:
+    """A draw in the axes of another site: axes that it lacks are taken at their first place, new ones have size 1."""
+    for axis in reversed(range(len(site.axes))):
+        if site.axes[axis] not in other.axes:
+            draw = draw.take(0, axis)
+    left = [name for name in site.axes if name in other.axes]
+    order = [left.index(name) for name in other.axes if name in left]
+    draw = draw.transpose(order)
+    return draw.reshape([draw.shape[[n for n in other.axes if n in left].index(name)] if name in left else 1 for name in other.axes])
+
+
+@family("site", stage="draws")
+def places(setting: Setting) -> Iterator[Fault]:
+    """A mask at another site instead of its own, or at another one as well."""
+    taken = {site.at for site in setting.sites}
+    for site in drawing(setting):
+        if site.at not in WORDS:
+            continue
+        for at in OTHERS:
+            found = None if at in taken else at_other(setting, site, at)
+            if found is None:
+                continue
+            other = found[0]
+            yield Fault(
+                f"site.moved {site.at} to {at}",
+                f"dropout on {WORDS[at]} instead of {WORDS[site.at]}",
+                f"apply the mask to {WORDS[site.at]}",
+                _placed(site, other, keep=False),
+                1.1 if {site.at, at} in ({"input", "output"}, {"state.h", "state.c"}) else 1.3,
+            )
+            yield Fault(
+                f"site.also {site.at} at {at}",
+                f"dropout on {WORDS[at]} as well as on {WORDS[site.at]}",
+                f"apply the mask to {WORDS[site.at]} alone" + ("; Keras never drops the cell state" if at == "state.c" else ""),
+                _placed(site, other, keep=True),
+                1.1 if {site.at, at} == {"state.h", "state.c"} else 1.4,
+            )
+
+
+def _placed(site: Site, other: Site, *, keep: bool) -> Run:
+    def run(setting: Setting, inner: Inner) -> Evaluation:
+        if not setting.train or site.at not in setting.draws:
+            return inner(setting)
+        sites = tuple(one for one in setting.sites if keep or one.at != site.at)
+        draws = {**setting.draws, other.at: carried(np.asarray(setting.draws[site.at]), site, other)}
+        return inner(setting.changed(sites=(*sites, other), draws=draws))
+
+    return run
+
+
+@family("site.feedback", stage="draws")
+def feedback(setting: Setting) -> Iterator[Fault]:
+    """The dropped output is what the next step reads; or the state is dropped on its way out instead of in."""
+    config = setting.config
+    if not hasattr(config, "drop_leaving_state"):
+        return
+    output, names = setting.site("output"), {site.at for site in setting.sites}
+    if output in drawing(setting) and "state.h" not in names and not config.drop_leaving_state:
+        assert output is not None
+        found = at_other(setting, output, "state.h")
+        if found is not None:
+            yield Fault(
+                "site.feedback",
+                "the dropped output is fed back as the next step's h",
+                "drop what is emitted, and hand the undropped h to the next step",
+                _fed_back(output, found[0]),
+                1.0,
+            )
+    states = [site for site in drawing(setting) if site.at in ("state.h", "state.c")]
+    if states and all("gates" in site.shared or "gates" not in site.axes for site in states):
+        leaving = config.drop_leaving_state
+        yield Fault(
+            "site.leaving",
+            f"the state is dropped as it {'enters' if leaving else 'leaves'} a step instead of as it "
+            f"{'leaves' if leaving else 'enters'} one",
+            "TensorFlow 1's DropoutWrapper drops the state that leaves a step; Keras' recurrent_dropout the one that enters",
+            lambda s, inner: inner(s.changed(config=s.config.model_copy(update={"drop_leaving_state": not leaving}))),
+            1.2,
+        )
+
+
+def _fed_back(output: Site, state: Site) -> Run:
+    placed = _placed(output, state, keep=True)
+
+    def run(setting: Setting, inner: Inner) -> Evaluation:
+        return placed(setting.changed(config=setting.config.model_copy(update={"drop_leaving_state": True})), inner)
+
+    return run
+
+
+@family("site.weight", stage="draws")
+def weights(setting: Setting) -> Iterator[Fault]:
+    """A weight's mask on the kernel instead of on the recurrent kernel."""
+    site = setting.site("weight.recurrent")
+    if site is None or site not in drawing(setting) or len(site.axes) != 3:
+        return
+    if setting.weights["kernel"].shape != setting.weights["recurrent_kernel"].shape:
+        return
+    yield Fault(
+        "site.weight on kernel",
+        "the weights dropped are the kernel's, not the recurrent kernel's",
+        "drop weight_hh_l0, not weight_ih_l0",
+        _on_kernel(site),
+        1.1,
+    )
+
+
+def _on_kernel(site: Site) -> Run:
+    def run(setting: Setting, inner: Inner) -> Evaluation:
+        if not setting.train or site.at not in setting.draws:
+            return inner(setting)
+        factor = np.asarray(setting.draws[site.at], dtype=np.float64) / (site.keep if site.scale == "inverted" else 1.0)
+
+        def dropped(kernel: np.ndarray) -> np.ndarray:
+            return np.asarray((kernel.reshape(kernel.shape[0], 4, -1) * factor).reshape(kernel.shape))
+
+        bare = setting.changed(sites=tuple(one for one in setting.sites if one.at != site.at))
+        return relinked(bare, inner, {"kernel": dropped}, {"kernel": dropped})
+
+    return run
+
+

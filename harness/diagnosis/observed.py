@@ -1,0 +1,116 @@
+"""What one pass gave, and how well an evaluation explains it: deviations in units of each array's own limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.comparison.checks.identity import noise_layer
+from harness.comparison.checks.value import limit_of, names
+from harness.comparison.context import GRADIENT, Context, Evidence, flat_result, flatten, wide
+from harness.comparison.tolerance import sensitivity
+from harness.diagnosis.fault import Fault, planted
+from harness.diagnosis.setting import Setting
+from harness.execution.plan import EVAL
+from harness.records import Arrays, Pass, PassResult
+from harness.rounding import Rounding
+
+#: An explanation may miss a limit by this factor; then the limits of the faulty layer itself decide, which may be wider.
+SLACK = 100.0
+#: What an evaluation raises where a draw or a shape does not fit.
+UNFIT = (ValueError, KeyError, IndexError)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One pass: its setting, what it gave, what the reference gives (None: it lacks a draw), and the limits, by flat names."""
+
+    one: Pass
+    setting: Setting
+    actual: Arrays
+    expected: Arrays | None
+    limits: Mapping[str, float]
+
+    def failing(self) -> list[str]:
+        """The arrays that the reference does not explain."""
+        return [name for name in self.limits if self.expected is None or not self.ratio(name, self.expected[name]) <= 1.0]
+
+    def ratio(self, name: str, predicted: np.ndarray) -> float:
+        """The largest deviation over the limit; infinite for other shapes, or NaN and infinities that disagree."""
+        return deviation(self.actual[name], predicted, self.limits[name])
+
+
+def deviation(actual: np.ndarray, predicted: np.ndarray, limit: float) -> float:
+    """max |actual - predicted| / limit; 0 where they are equal, also with a limit of 0."""
+    if actual.shape != predicted.shape:
+        return float("inf")
+    a, b = np.asarray(actual, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        gap = np.abs(a - b)
+    gap = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, gap)
+    largest = float(np.max(gap, initial=0.0))
+    if largest == 0.0:
+        return 0.0
+    return largest / limit if limit > 0.0 and np.isfinite(largest) else float("inf")
+
+
+def setting_of(context: Context, one: Pass, result: PassResult | None, first: Arrays) -> Setting:
+    """The setting of a pass, with the draws that it recorded."""
+    inputs, weights, cotangents = context.arrays()
+    draws = context.draws(result.draws) if result is not None else {}
+    return Setting(
+        kind=context.kind,
+        config=context.variant.config,
+        inputs=wide(inputs),
+        weights=wide(weights),
+        sites=context.variant.sites,
+        draws=draws,
+        train=one.mode == "train",
+        dtype=context.variant.dtype,
+        cotangents=wide(cotangents) if one.gradients else None,
+        raw=dict(result.draws) if result is not None else {},
+        first=first,
+    )
+
+
+def observed(evidence: Evidence) -> list[Observed]:
+    """The passes that values are compared for: the main ones, then evaluation."""
+    context, first = evidence.context, {}
+    found = []
+    wanted = [row if row.startswith(GRADIENT) else row.removeprefix("value.") for row in names(context)]
+    for one, result in [*evidence.main, *evidence.of(EVAL)[:1]]:
+        setting = setting_of(context, one, result, first)
+        if not found:
+            first = setting.draws
+        actual = {name: array for name, array in flat_result(result).items() if name in wanted}
+        try:
+            expected = flatten(evidence.reference(one, result))
+        except UNFIT:
+            expected = None
+        exact = one.role == EVAL and noise_layer(context)
+        limits = {name: 0.0 if exact else limit_of(context, name, one.mode)[0] for name in actual}
+        found.append(Observed(one, setting, actual, expected, limits))
+    return found
+
+
+def predicted(faults: Iterable[Fault], setting: Setting) -> Arrays | None:
+    """What the reference with these faults gives; None where they do not fit the setting."""
+    try:
+        return flatten(planted(faults)(setting))
+    except UNFIT:
+        return None
+
+
+def own_limits(faults: tuple[Fault, ...], one: Observed) -> dict[str, float]:
+    """Limits of the faulty layer: its own sensitivity to rounding, where that is more than the right one's."""
+
+    def evaluate(rounding: Rounding | None) -> Arrays:
+        return predicted(faults, one.setting.changed(rounding=rounding)) or {}
+
+    bounds = sensitivity(evaluate, one.setting.dtype).bounds
+    return {
+        name: max(limit, 0.0 if bounds[name].ill_conditioned else bounds[name].limit) if name in bounds else limit
+        for name, limit in one.limits.items()
+    }

@@ -1,0 +1,120 @@
+"""What a case could not notice: every fault that applies, planted in the reference on the case's own data.
+
+A fault counts as noticed where its effect is more than twice a limit: a right program may itself lie one limit off, so less
+could stay within it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.comparison.checks.base import planned as planned_checks
+from harness.comparison.checks.identity import noise_layer
+from harness.comparison.checks.value import limit_of
+from harness.comparison.compare import chosen
+from harness.comparison.context import GRADIENT, Context, flatten
+from harness.diagnosis.fault import Fault, catalogue
+from harness.diagnosis.observed import Observed, deviation, predicted, setting_of
+from harness.diagnosis.precision import WORDS, narrower, noise
+from harness.diagnosis.setting import reference
+from harness.execution.plan import EVAL, passes_of, tape_uniforms
+from harness.layers.base import tape_keys
+from harness.records import Arrays, Draws, Pass, PassResult, Variant
+from harness.tape import NORMAL, UNIFORM, Draw
+
+#: A fault's effect over the limit from which it is surely noticed.
+NOTICED = 2.0
+
+
+@dataclass(frozen=True)
+class Power:
+    """One fault on one case. ratio: the largest effect over a limit; by: the row that shows it."""
+
+    fault: str
+    cause: str
+    noticed: bool
+    ratio: float
+    by: str
+
+
+def power(variant: Variant, skip: frozenset[str] = frozenset()) -> list[Power]:
+    """Every fault that applies to a variant, but for those in `skip`, in the catalogue's order."""
+    context = Context(variant)
+    passes = own_passes(context)
+    rows = frozenset(planned_checks(context, chosen(variant)))
+    found = [_judged(fault, passes, rows) for fault in catalogue(passes[0].setting) if fault.name not in skip]
+    coarser = [name for name in narrower(variant.dtype) if f"precision.{name}" not in skip]
+    return [one for one in found if one is not None] + [_precision(name, passes[0], rows) for name in coarser]
+
+
+def own_passes(context: Context) -> list[Observed]:
+    """A right implementation's passes on the case's own tape: one for each seed, and evaluation."""
+    variant, first = context.variant, {}
+    found: list[Observed] = []
+    for one in passes_of(variant):
+        if one.role not in (variant.mode, EVAL):
+            continue
+        made = PassResult({}, {}, own_draws(variant, one.seed) if variant.mode == "train" else {})
+        setting = setting_of(context, one, made, first)
+        first = first or setting.draws
+        expected = flatten(reference(setting))
+        exact = one.role == EVAL and noise_layer(context)
+        limits = {}
+        for name in expected:
+            limit, bound, own = limit_of(context, name, one.mode)
+            # What rounding alone could do gives no verdict.
+            limits[name] = 0.0 if exact else float("inf") if bound.ill_conditioned and not own else limit
+        found.append(Observed(one, setting, expected, expected, limits))
+    return found
+
+
+def own_draws(variant: Variant, seed: int) -> Draws:
+    """The case's tape as uniforms, which also say what another rate would have decided."""
+    uniforms = tape_uniforms(variant, seed)
+    return {
+        key: Draw(NORMAL, uniforms[key], site=key) if kind == "normal" else Draw(UNIFORM, uniforms[key], "u >= rate", site=key)
+        for site in variant.sites
+        for key, kind in tape_keys(site)
+    }
+
+
+def _judged(fault: Fault, passes: list[Observed], rows: frozenset[str]) -> Power | None:
+    """The fault's largest effect; None where it does not fit the case after all."""
+    worst, by, fits = 0.0, "", False
+    for one in passes:
+        found = predicted((fault,), one.setting)
+        if found is None:
+            continue
+        fits = True
+        for row, ratio in _effects(one, found, rows):
+            if ratio > worst:
+                worst, by = ratio, row
+        if worst > NOTICED:
+            break
+    return Power(fault.name, fault.cause, worst > NOTICED, worst, by) if fits else None
+
+
+def _effects(one: Observed, found: Mapping[str, np.ndarray], rows: frozenset[str]) -> Iterator[tuple[str, float]]:
+    """(row, effect over limit) for every array that a row of the case compares."""
+    for name, array in found.items():
+        row = row_of(one.one, name)
+        if row in rows and name in one.actual:
+            yield row, deviation(one.actual[name], array, one.limits[name])
+
+
+def row_of(one: Pass, name: str) -> str:
+    """The row that compares an array of a pass."""
+    if one.role == EVAL:
+        return "identity.eval"
+    return name if name.startswith(GRADIENT) else f"value.{name}"
+
+
+def _precision(name: str, one: Observed, rows: frozenset[str]) -> Power:
+    """A narrower format's rounding on the case: one draw of it."""
+    found: Arrays = predicted((), one.setting.changed(rounding=noise(one.setting.dtype, name, 0))) or {}
+    effects = list(_effects(one, found, rows))
+    by, worst = max(effects, key=lambda effect: effect[1], default=("", 0.0))
+    return Power(f"precision.{name}", f"computed in {WORDS[name]}", worst > NOTICED, worst, by)

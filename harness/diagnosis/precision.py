@@ -1,0 +1,100 @@
+"""Less precision than the case asks for. Its numbers cannot be predicted, but their size can, and what format stored them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.comparison.kernel_formats import FLOATS, rounded
+from harness.comparison.tolerance import K, sensitivity
+from harness.diagnosis.observed import Observed, predicted
+from harness.records import Arrays
+from harness.rounding import UNDERFLOW, UNIT_ROUNDOFF, Rounding
+
+#: Formats from wide to narrow; TF32 has float32's range and float16's 11 significant bits.
+FORMATS = ("float64", "float32", "float16", "bfloat16")
+WORDS = {
+    "float32": "float32",
+    "float16": "11 significant bits: TF32 products, or float16",
+    "bfloat16": "bfloat16",
+}
+FIXES = {
+    "torch": {
+        "float32": "build the layer in float64 (layer.double()), constants and masks too",
+        "float16": "set torch.backends.cudnn.allow_tf32 and torch.backends.cuda.matmul.allow_tf32 to False",
+    },
+    "jax": {
+        "float32": "set jax_enable_x64 before the first array is made, and pass dtype=float64",
+        "float16": 'set jax_default_matmul_precision to "highest"',
+    },
+    "tensorflow": {
+        "float32": "pass dtype='float64' to the layer; Keras' default is float32 whatever its inputs are",
+        "float16": "call tf.config.experimental.enable_tensor_float_32_execution(False)",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Coarse:
+    """A narrower format whose rounding errors are as large as the deviations. worst: deviation over what it allows."""
+
+    format: str
+    worst: float
+    stored: bool
+
+    @property
+    def cause(self) -> str:
+        """As a report says it."""
+        how = "all values are numbers of that format" if self.stored else "the deviations are of that size"
+        return f"computed in less precision than asked for: {WORDS[self.format]} ({how})"
+
+    def fix(self, backend: str) -> str:
+        """What to do."""
+        return FIXES.get(backend, {}).get(self.format, "compute in the case's dtype throughout, matrix products too")
+
+
+def narrower(dtype: str) -> list[str]:
+    """The formats with fewer significant bits, widest first."""
+    return [name for name in FORMATS if UNIT_ROUNDOFF[name] > UNIT_ROUNDOFF[dtype]]
+
+
+def noise(dtype: str, name: str, seed: int) -> Rounding:
+    """The rounding errors of a narrower format within the range of the case's own."""
+    return Rounding(UNIT_ROUNDOFF[name], np.random.default_rng(seed), UNDERFLOW[dtype])
+
+
+def coarse(passes: list[Observed], formats: list[str]) -> Coarse | None:
+    """The widest of these formats whose rounding explains every deviation of the first pass; None where none does."""
+    one = passes[0]
+    if one.expected is None:
+        return None
+    for name in formats:
+        bounds = sensitivity(lambda rounding: _noisy(one, name, rounding), one.setting.dtype, k=K).bounds
+        if any(bounds[key].ill_conditioned and name == "float32" for key in one.actual if key in bounds):
+            return None
+        ratios = [
+            one.ratio(key, one.expected[key]) * one.limits[key] / bounds[key].limit
+            for key in one.actual
+            if one.limits[key] > 0.0 and bounds[key].limit > 0.0
+        ]
+        # Far smaller deviations than the format's have another reason.
+        if ratios and max(ratios) <= 1.0 and max(ratios) > 1e-2 and all(np.isfinite(ratios)):
+            return Coarse(name, max(ratios), stored(one.actual, name))
+    return None
+
+
+def _noisy(one: Observed, name: str, rounding: Rounding | None) -> Arrays:
+    """The reference with the noise of the narrower format; sensitivity() hands over that of the case's own, for its seed."""
+    if rounding is not None:
+        seed = int(rounding.generator.integers(1 << 32))
+        rounding = noise(one.setting.dtype, name, seed)
+    return predicted((), one.setting.changed(rounding=rounding)) or {}
+
+
+def stored(arrays: Arrays, name: str) -> bool:
+    """Whether every value is a number of the format."""
+    values = [np.asarray(array, dtype=np.float64).reshape(-1) for array in arrays.values()]
+    flat = np.concatenate(values) if values else np.zeros(0)
+    flat = flat[np.isfinite(flat)]
+    return bool(flat.size) and bool((rounded(flat, FLOATS[name]).astype(np.float64) == flat).all())

@@ -62,7 +62,7 @@ def pack(run: StoredRun) -> dict[str, Any]:
         seconds[row.case, number] = max(seconds.get((row.case, number), 0.0), row.seconds)
     paths = Numbers[str]()
     cases = [
-        _case(case, paths)
+        _case(case, paths, texts)
         | {
             "cells": [
                 [number, round(seconds[case["id"], number], 3), place, rows]
@@ -103,7 +103,7 @@ def _row(row: Row, place: int, texts: Numbers[str], checks: Numbers[str], kinds:
     return packed
 
 
-def _case(case: dict[str, Any], paths: Numbers[str]) -> dict[str, Any]:
+def _case(case: dict[str, Any], paths: Numbers[str], texts: Numbers[str]) -> dict[str, Any]:
     sites = [
         {
             "at": visible(site["at"]),
@@ -126,6 +126,13 @@ def _case(case: dict[str, Any], paths: Numbers[str]) -> dict[str, Any]:
         "sites": sites,
         "expect": [
             [visible(e["backend"]), visible(e["check"]), visible(e["reason"]), e["until"] or ""] for e in case["expect"]
+        ],
+        "profiles": [
+            [
+                visible(one["backend"]),
+                [[texts(visible(name)), texts(visible(text))] for name, text in one["entries"].items()],
+            ]
+            for one in case["profiles"]
         ],
         "details": [[visible(d["backend"]), visible(d["text"], lines=True)] for d in case["details"]],
         "source": paths(case["path"]),

@@ -68,6 +68,7 @@ class Writer:
         self._blocks: list[_Block] = []
         self._masks: dict[int, list[dict[str, Any]]] = {}
         self._details: dict[int, list[dict[str, str]]] = {}
+        self._profiles: dict[int, list[dict[str, Any]]] = {}
         self._versions: set[tuple[str, str, str]] = set()
         self._started = datetime.datetime.now(datetime.UTC)
         self._clock = time.perf_counter()
@@ -99,20 +100,23 @@ class Writer:
         """Store one comparison's rows and masks. Raises KeyError for a case that is not of this run."""
         case = self._order[event.variant.id]
         label = event.backend.label
+        order = position(self.cases[case], event.backend)
         start = self._rows.tell()
         for row in event.rows:
             self._rows.write(dump_row(row).encode(errors="backslashreplace") + b"\n")
             self.tally[row.verdict, missing(row)] += 1
         for package, version in event.versions.items():
             self._versions.add((event.backend.environment, package, version))
+        if event.profile:
+            entries = {str(name): str(text) for name, text in event.profile.items()}
+            self._profiles.setdefault(case, []).append({"backend": label, "order": order, "entries": entries})
         if event.detail:
             self._details.setdefault(case, []).append({"backend": label, "text": event.detail[-DETAIL:]})
-        backend = position(self.cases[case], event.backend)
-        self._blocks.append(_Block(case, backend, label, start, self._rows.tell() - start))
+        self._blocks.append(_Block(case, order, label, start, self._rows.tell() - start))
         for number, (name, mask) in enumerate(event.masks.items()):
             entry = f"{case}/{hashlib.sha256(label.encode(errors='backslashreplace')).hexdigest()[:8]}/{number}"
             self._masks.setdefault(case, []).append(
-                {"backend": label, "order": backend, "name": name, "entry": entry, **self._store(entry, mask)}
+                {"backend": label, "order": order, "name": name, "entry": entry, **self._store(entry, mask)}
             )
 
     def adopt(self, run: StoredRun, wanted: Container[str]) -> None:
@@ -126,8 +130,9 @@ class Writer:
                 self.tally[row.verdict, missing(row)] += 1
             self._blocks.append(_Block(self._order[key[0]], number, key[1], start, self._rows.tell() - start))
         for case in run.cases:
-            if case["id"] in wanted and case["details"]:
+            if case["id"] in wanted:
                 self._details[self._order[case["id"]]] = case["details"]
+                self._profiles[self._order[case["id"]]] = case["profiles"]
         for case, entry, mask in run.masks_by_case():
             if case["id"] in wanted:
                 index = self._order[case["id"]]
@@ -180,7 +185,8 @@ class Writer:
         for index, case in enumerate(self.cases):
             masks = sorted(self._masks.get(index, ()), key=_mask_key)
             details = sorted(self._details.get(index, ()), key=lambda detail: detail["backend"])
-            cases.append({**case, "masks": masks, "details": details})
+            profiles = sorted(self._profiles.get(index, ()), key=lambda one: (one["order"], one["backend"]))
+            cases.append({**case, "masks": masks, "profiles": profiles, "details": details})
         return {"cases": cases, "sources": self.sources}
 
     def _meta(self, interrupted: bool) -> dict[str, Any]:

@@ -80,9 +80,9 @@ def mask(seed=0, shape=(2, 5, 3)):
     return np.random.default_rng(seed).random(shape) >= 0.5
 
 
-def compared(case, label, *rows, masks=None, detail=""):
+def compared(case, label, *rows, masks=None, detail="", profile=None):
     one = ref(label)
-    return Compared(case, one, tuple(rows), masks or {}, {one.backend: VERSIONS[one.backend]}, detail)
+    return Compared(case, one, tuple(rows), masks or {}, {one.backend: VERSIONS[one.backend]}, detail, profile or {})
 
 
 def small_run():
@@ -104,6 +104,7 @@ def small_run():
             row(one, "numpy", "mask.rate", measured=0.5, limit=None, unit="share"),
             row(one, "numpy"),
             masks={"input": mask(0)},
+            profile={"scale of survivors": "2", "input: shared over": "time"},
         ),
         compared(
             one,
@@ -111,6 +112,7 @@ def small_run():
             row(one, LSTM[0], "mask.shared", measured=1.0, limit=1.0, unit="masks"),
             row(one, LSTM[0], "repeat.bit_equal", Verdict.NONDETERMINISTIC, measured=None, limit=None, unit=""),
             masks={"input": mask(1)},
+            profile={"scale of survivors": "2", "input: shared over": "nothing"},
         ),
         compared(
             one,

@@ -194,6 +194,14 @@ def test_a_case_says_everything(visit, small):
     assert "4.5e-6" in page.locator("#panel").inner_text()
 
 
+def test_measured_profiles_show_what_differs_first(visit, small):
+    page = visit(small, f"#case={CASE}")
+    differing = page.locator(".entry.differs")
+    assert differing.count() == 1
+    assert differing.inner_text().split("\n")[0] == "input: shared over"
+    assert "scale of survivors" in page.locator(".entry:not(.differs)").text_content()
+
+
 def test_masks_are_drawn_as_they_are(visit, small):
     page = visit(small, f"#case={CASE}")
     assert page.locator(".mask canvas").count() == 3

@@ -118,6 +118,17 @@ def test_the_data_comes_back(page):
     ]
 
 
+def test_profiles_come_back(page):
+    data = page.data()
+    profiles = {
+        name: {data["texts"][k]: data["texts"][v] for k, v in pairs} for name, pairs in data["cases"][0]["profiles"]
+    }
+    assert profiles == {
+        "numpy": {"scale of survivors": "2", "input: shared over": "time"},
+        fakes.LSTM[0]: {"scale of survivors": "2", "input: shared over": "nothing"},
+    }
+
+
 def test_masks_that_are_the_same_stand_once(page):
     data = page.data()
     masks = data["cases"][0]["masks"]
@@ -183,7 +194,7 @@ def _hostile(text):
         version=text,
         environment=text,
     )
-    return [one], [fakes.compared(one, "numpy", row, masks={text: fakes.mask()})]
+    return [one], [fakes.compared(one, "numpy", row, masks={text: fakes.mask()}, detail=text, profile={text: text})]
 
 
 def test_a_script_that_would_end_its_element_is_refused():

@@ -99,6 +99,27 @@ const sourceOf = (one) => {
     el("div", { class: "scroll" }, el("pre", { class: "source", tabindex: "0", "aria-label": `Source of ${one.path}` }, el("code", {}, text.replace(/\n+$/, "").split("\n").map(line)))));
 };
 
+// What implementations were measured to do: entries in which they differ first, each value with those that have it.
+const profileOf = (one) => {
+  if (!one.profiles.length) return null;
+  const entries = new Map();
+  for (const [backend, pairs] of one.profiles) for (const [key, value] of pairs) {
+    const values = entries.get(key) ?? entries.set(key, new Map()).get(key);
+    values.set(value, [...(values.get(value) ?? []), backend]);
+  }
+  const line = ([key, values]) => el("div", { class: values.size > 1 ? "entry differs" : "entry" },
+    el("dt", { class: "isolate" }, D.texts[key]),
+    el("dd", {}, [...values].map(([value, backends]) => el("div", { class: "value" }, el("span", { class: "isolate" }, D.texts[value]),
+      values.size > 1 || backends.length < one.profiles.length ? el("small", { class: "isolate" }, backends.flatMap((text, i) => [i ? ", " : "", ...dotted(text)])) : null))));
+  const lines = [...entries];
+  const differ = lines.filter(([, values]) => values.size > 1);
+  const same = lines.filter(([, values]) => values.size === 1);
+  return el("section", { "aria-labelledby": "profile" },
+    el("h2", { id: "profile" }, "What was measured", el("small", {}, "from the draws and outputs of each implementation, never from a table")),
+    differ.length ? el("dl", { class: "entries" }, differ.map(line)) : null,
+    same.length ? el("details", { open: !differ.length }, el("summary", {}, differ.length ? "The same in all" : "The same in all implementations", el("small", {}, String(same.length))), el("dl", { class: "entries" }, same.map(line))) : null);
+};
+
 // What a worker said last, or the traceback, of a comparison that gave nothing.
 const detailsOf = (one) => one.details.length ? el("section", { "aria-label": "Tracebacks" }, el("h2", {}, "Tracebacks"),
   one.details.map(([name, text]) => el("details", { class: "trace" }, el("summary", { class: "isolate" }, name), el("div", { class: "scroll" }, el("pre", { class: "isolate", tabindex: "0", "aria-label": `Traceback of ${name}` }, text))))) : null;
@@ -134,6 +155,7 @@ const casePage = (one, view) => {
     checksOf(one, view),
     detailsOf(one),
     masksOf(one),
+    profileOf(one),
     differing.length + known.length ? null : sourceOf(one),
   ].filter(Boolean);
 };

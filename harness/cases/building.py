@@ -121,6 +121,7 @@ class Builder:
             tolerance=case.tolerance,
             checks=tuple(case.checks),
             timeout=case.timeout,
+            repeats=case.repeats,
             tags=tuple(case.tags),
             place=self.place,
             source=self.document.text,

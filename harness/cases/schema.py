@@ -219,6 +219,9 @@ class CaseFile(Part):
         description="Limits that replace the derived ones: of one row (value.y), or of all values or gradients.",
     )
     checks: list[Text] = Field(default_factory=list, description="Names or patterns of the checks to make; empty: all.")
+    repeats: Annotated[int, Field(ge=1, le=1000)] = Field(
+        1, description="How often the first seed is run again, to find what is not deterministic."
+    )
     timeout: Annotated[float, Field(gt=0.0, le=86_400.0)] = Field(default=120.0, description="Seconds for one backend.")
     tags: list[Text] = Field(default_factory=list, description="Words to select cases by.")
     environment: Text | None = Field(default=None, description="Environment of all backends that name none.")

@@ -57,7 +57,11 @@ def expand(variant: Variant, select: Callable[[BackendRef], bool] = lambda _: Tr
 
     An implementation that the case names by itself is not repeated by a whole backend beside it.
     """
-    named = {(ref.backend, ref.implementation) for ref in variant.backends if ref.implementation and not ref.options}
+    named = {
+        (ref.environment, ref.backend, ref.implementation)
+        for ref in variant.backends
+        if ref.implementation and not ref.options
+    }
     for ref in variant.backends:
         if ref.implementation or ref.target or ref.recorded is not None:
             found = [ref]
@@ -65,7 +69,7 @@ def expand(variant: Variant, select: Callable[[BackendRef], bool] = lambda _: Tr
             found = [
                 dataclasses.replace(ref, implementation=one.name, whole=True)
                 for one in of_backend(ref.backend, variant.layer)
-                if (ref.backend, one.name) not in named
+                if (ref.environment, ref.backend, one.name) not in named
                 and all(environments.within(ref.environment, need) for need in one.needs)
             ]
         yield from (one for one in found if select(one))
@@ -80,8 +84,8 @@ def of_backend(backend: str, layer: str) -> list[Implementation]:
 def passes_of(variant: Variant) -> tuple[Pass, ...]:
     """The calls to make of each implementation of a variant.
 
-    One for each seed; the first seed again (is it bit-equal, does the same seed give the same mask); an eval pass (does it
-    equal the layer without dropout); and, where masks are drawn natively and the case has one seed only, another seed.
+    One for each seed; the first seed again, as often as the case repeats it (is it bit-equal, does the same seed give the same
+    mask); an eval pass (does it equal the layer without dropout); and, where masks are drawn natively and the case has one seed only, another seed.
     """
     first = variant.seeds[0]
     replay = variant.draws == "replay" and variant.mode == "train"
@@ -90,7 +94,12 @@ def passes_of(variant: Variant) -> tuple[Pass, ...]:
         return make_tape(variant, seed) if replay else None
 
     passes = [Pass(variant.mode, seed, variant.mode, tape(seed), variant.gradients) for seed in variant.seeds]
-    passes.append(Pass(REPEAT, first, variant.mode, passes[0].tape, variant.gradients))
+    # Gradients are repeated once; what many repeats look for shows in the draws and outputs.
+    repeats = [
+        Pass(REPEAT, first, variant.mode, passes[0].tape, variant.gradients and not index)
+        for index in range(variant.repeats)
+    ]
+    passes += repeats
     if stochastic(variant) and not replay and len(variant.seeds) == 1:
         passes.append(Pass(OTHER, first + 1, variant.mode))
     if variant.mode == "train" and variant.sites:
@@ -104,15 +113,25 @@ def make_tape(variant: Variant, seed: int) -> Arrays:
     The stream depends on the seed and the site's name alone, so variants that differ in something else share their masks,
     and normals are float32 numbers, so that every framework from float32 up takes them exactly.
     """
-    tape: Arrays = {}
+    drawn = tape_uniforms(variant, seed)
+    return {
+        key: drawn[key] >= site.rate if kind == "bernoulli" else drawn[key]
+        for site in variant.sites
+        for key, kind in tape_keys(site)
+    }
+
+
+def tape_uniforms(variant: Variant, seed: int) -> Arrays:
+    """What `make_tape` decides from: uniforms in [0, 1) where it decides, and its standard normals."""
+    drawn: Arrays = {}
     for site in variant.sites:
         for key, kind in tape_keys(site):
             generator = np.random.Generator(np.random.PCG64([seed & 0xFFFFFFFFFFFFFFFF, zlib.crc32(key.encode())]))
             if kind == "bernoulli":
-                tape[key] = generator.random(site.shape) >= site.rate
+                drawn[key] = generator.random(site.shape)
             else:
-                tape[key] = generator.standard_normal(site.shape, dtype=np.float32)
-    return tape
+                drawn[key] = generator.standard_normal(site.shape, dtype=np.float32)
+    return drawn
 
 
 def planned(variant: Variant, ref: BackendRef, passes: tuple[Pass, ...]) -> PlannedJob:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -258,21 +258,28 @@ def independent_plans(context: Context) -> bool:
 @check("mask.same_seed", lambda context: ["mask.same_seed"] if native(context) and active_sites(context) else [])
 def same_seed(evidence: Evidence) -> Iterator[Finding]:
     """The same seed gives the same draws, bit for bit."""
-    first, again = evidence.main[0], evidence.of(REPEAT)[0]
-    differing = [
-        key
-        for key in sorted(set(first[1].draws) | set(again[1].draws))
-        if key not in first[1].draws
-        or key not in again[1].draws
-        or not same(first[1].draws[key].values, again[1].draws[key].values)
-    ]
-    compared = len(set(first[1].draws) | set(again[1].draws))
-    if not compared:
+    runs = [evidence.main[0][1], *(result for _, result in evidence.of(REPEAT))]
+    keys_drawn = sorted({key for result in runs for key in result.draws})
+    if not keys_drawn:
         yield Finding("mask.same_seed", Verdict.FAIL, cause="drew nothing")
         return
+    differing = [key for key in keys_drawn if not all(same_draw(runs[0], result, key) for result in runs[1:])]
+    sets = distinct([[result.draws[key].values for key in keys_drawn if key in result.draws] for result in runs])
+    note = f"{sets} distinct in {len(runs)} runs"
     verdict = Verdict.NONDETERMINISTIC if differing else Verdict.PASS
-    cause = f"another mask from the same seed at {', '.join(differing)}" if differing else ""
-    yield Finding("mask.same_seed", verdict, len(differing), 0, "sites", cause=cause, seed=str(first[0].seed))
+    cause = f"another mask from the same seed at {', '.join(differing)}: {note}" if differing else ""
+    seed = str(evidence.main[0][0].seed)
+    yield Finding("mask.same_seed", verdict, sets, 1, "distinct runs", cause=cause, note=note, seed=seed)
+
+
+def same_draw(first: PassResult, second: PassResult, key: str) -> bool:
+    """Whether two passes drew the same bits at a site."""
+    return key in first.draws and key in second.draws and same(first.draws[key].values, second.draws[key].values)
+
+
+def distinct(runs: Sequence[Sequence[np.ndarray]]) -> int:
+    """How many different results several runs gave, bit for bit."""
+    return len({b"".join(array.tobytes() for array in run) for run in runs})
 
 
 @check("mask.other_seed", lambda context: ["mask.other_seed"] if native(context) and tells_apart(context) else [])

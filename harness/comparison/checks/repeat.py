@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness.comparison.checks.base import Finding, check
-from harness.comparison.checks.mask import same
+from harness.comparison.checks.mask import distinct, same
 from harness.comparison.context import Context, Evidence
 from harness.execution.plan import REPEAT
 from harness.records import Arrays, Verdict
@@ -19,21 +19,28 @@ def plans(context: Context) -> list[str]:
 @check("repeat", plans)
 def repeat(evidence: Evidence) -> Iterator[Finding]:
     """Outputs and gradients of the repeated pass are bit-equal to the first."""
-    (one, first), (_, again) = evidence.main[0], evidence.of(REPEAT)[0]
-    yield _finding("repeat.forward", first.outputs, again.outputs, str(one.seed))
+    one, first = evidence.main[0]
+    again = evidence.of(REPEAT)
+    yield _finding("repeat.forward", [first.outputs, *(result.outputs for _, result in again)], str(one.seed))
     if evidence.variant.gradients:
         if not first.gradients:
             yield Finding("repeat.gradient", Verdict.UNSUPPORTED, cause="gave no gradients")
         else:
-            yield _finding("repeat.gradient", first.gradients, again.gradients, str(one.seed))
+            taken = [result.gradients for other, result in again if other.gradients]
+            yield _finding("repeat.gradient", [first.gradients, *taken], str(one.seed))
 
 
-def _finding(name: str, first: Arrays, again: Arrays, seed: str) -> Finding:
-    keys = sorted(set(first) | set(again))
-    if not keys:
+def _finding(name: str, runs: Sequence[Arrays], seed: str) -> Finding:
+    keys = sorted({key for run in runs for key in run})
+    if not keys or len(runs) < 2:
         return Finding(name, Verdict.ERROR, cause="gave nothing to compare")
-    other = [key for key in keys if key not in first or key not in again or not same(first[key], again[key])]
-    cause = f"other bits in {', '.join(other)} from the same seed" if other else ""
-    return Finding(
-        name, Verdict.NONDETERMINISTIC if other else Verdict.PASS, len(other), 0, "arrays", cause=cause, seed=seed
-    )
+    other = [
+        key
+        for key in keys
+        if not all(key in run and key in runs[0] and same(runs[0][key], run[key]) for run in runs[1:])
+    ]
+    sets = distinct([[run[key] for key in keys if key in run] for run in runs])
+    note = f"{sets} distinct in {len(runs)} runs"
+    cause = f"other bits in {', '.join(other)} from the same seed: {note}" if other else ""
+    verdict = Verdict.NONDETERMINISTIC if other else Verdict.PASS
+    return Finding(name, verdict, sets, 1, "distinct runs", cause=cause, note=note, seed=seed)

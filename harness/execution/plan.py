@@ -85,7 +85,8 @@ def passes_of(variant: Variant) -> tuple[Pass, ...]:
     """The calls to make of each implementation of a variant.
 
     One for each seed; the first seed again, as often as the case repeats it (is it bit-equal, does the same seed give the same
-    mask); an eval pass (does it equal the layer without dropout); and, where masks are drawn natively and the case has one seed only, another seed.
+    mask); an eval pass (does it equal the layer without dropout); and another seed, where masks are drawn natively and the case has
+    one seed only.
     """
     first = variant.seeds[0]
     replay = variant.draws == "replay" and variant.mode == "train"
@@ -95,11 +96,8 @@ def passes_of(variant: Variant) -> tuple[Pass, ...]:
 
     passes = [Pass(variant.mode, seed, variant.mode, tape(seed), variant.gradients) for seed in variant.seeds]
     # Gradients are repeated once; what many repeats look for shows in the draws and outputs.
-    repeats = [
-        Pass(REPEAT, first, variant.mode, passes[0].tape, variant.gradients and not index)
-        for index in range(variant.repeats)
-    ]
-    passes += repeats
+    again = Pass(REPEAT, first, variant.mode, passes[0].tape, variant.gradients)
+    passes += [again, *[dataclasses.replace(again, gradients=False)] * (variant.repeats - 1)]
     if stochastic(variant) and not replay and len(variant.seeds) == 1:
         passes.append(Pass(OTHER, first + 1, variant.mode))
     if variant.mode == "train" and variant.sites:

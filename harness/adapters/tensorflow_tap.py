@@ -151,13 +151,23 @@ class Program(object):
         self.trips: Sequence[int] = ()
         self._plain: List[int] = []
         self._loops: Dict[int, List[int]] = {}
+        self._ops: Dict[int, Any] = {}
 
-    def add(self, node: int, loop: Optional[int] = None) -> None:
-        """Note a node; `loop` is the number of the loop around it."""
+    def add(self, node: int, loop: Optional[int] = None, op: Any = None) -> None:
+        """Note a node; `loop` is the number of the loop around it, `op` the graph's op that passes its value on."""
+        self._ops[node] = op
         if loop is None:
             self._plain.append(node)
         else:
             self._loops.setdefault(loop, []).append(node)
+
+    def prune(self, ops: Sequence[Any]) -> None:
+        """Forget the nodes of a graph that are not among the `ops` that a session will run."""
+        running = {op.name for op in ops}
+        dead = {node for node, op in self._ops.items() if op is not None and op.name not in running}
+        self._plain = [node for node in self._plain if node not in dead]
+        left = {loop: [node for node in nodes if node not in dead] for loop, nodes in self._loops.items()}
+        self._loops = {loop: nodes for loop, nodes in left.items() if nodes}
 
     def position(self, key: Key, total: int) -> int:
         """The index of a draw on a tape of `total` draws. Raises TapeMismatch where it cannot be known."""
@@ -233,7 +243,6 @@ def _pass_through(tap: TensorFlowTap, kind: str, node: int, native: Any) -> Any:
     from tensorflow.python.ops import script_ops
 
     loop, counter = _enclosing_loop(ops.get_default_graph())
-    tap.program.add(node, loop)
 
     def run(values: np.ndarray, step: Any = None) -> np.ndarray:
         if not _ACTIVE:
@@ -247,6 +256,7 @@ def _pass_through(tap: TensorFlowTap, kind: str, node: int, native: Any) -> Any:
     call = getattr(script_ops, "numpy_function", None) or script_ops.py_func
     used = call(run, [native] if counter is None else [native, counter], native.dtype)
     used.set_shape(native.get_shape())
+    tap.program.add(node, loop, used.op)
     return used
 
 

@@ -1,0 +1,296 @@
+"""TensorFlow 1's LSTM cells under `dynamic_rnn` and `static_rnn`, with `DropoutWrapper`, as `lstm`.
+
+https://github.com/tensorflow/tensorflow/blob/v1.8.0/tensorflow/python/ops/rnn_cell_impl.py . Sites: `input`, `output` (in a
+stack also `between_layers`) and the state that leaves a step, `state.h` and `state.c`, so `drop_leaving_state` must be set.
+TensorFlow 1.3 drops every state; 1.8 all but c, unless its `dropout_state_filter_visitor` says otherwise, which it does here
+where the case has `state.c`. Options:
+
+    runner               `dynamic_rnn` or `static_rnn`.
+    eager                run eagerly (1.8).
+    variational          `variational_recurrent`: one mask (1, n) for the whole batch and every step.
+    parallel_iterations  of dynamic_rnn. Its default in TensorFlow, 32, gives the draws of one node no order across steps; here
+                         it is 1, which orders them.
+
+Seeds: each layer's DropoutWrapper gets `seed=job.seed + layer`, from which it derives one op seed for each thing it drops.
+
+Import policy: TensorFlow is imported inside functions only.
+"""
+
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from harness.adapters.base import PLAIN_SETTINGS, Adapter, Job, Outcome, Unsupported, implementation
+from harness.adapters.tensorflow1_base import RULE, Tensors, given_variables, igfo, require_eager, require_one, run
+from harness.adapters.tensorflow_arrays import load
+from harness.adapters.tensorflow_tap import TensorFlowTap
+from harness.tape import BERNOULLI, UNUSED, Draw, Slot
+
+#: A cell's variable by the last parts of its name: canonical weights, how they are joined.
+PEEPHOLES = {"w_i_diag": "peephole_i", "w_f_diag": "peephole_f", "w_o_diag": "peephole_o"}
+
+
+class Shape(NamedTuple):
+    """Sizes of a job: layers, batch, steps, input features, outputs of a cell (P or H), H."""
+
+    layers: int
+    batch: int
+    time: int
+    features: int
+    emitted: int
+    units: int
+
+
+class Cells(Adapter):
+    """One cell class of `tf.contrib.rnn`."""
+
+    options = {"runner": "dynamic_rnn", "eager": False, "variational": False, "parallel_iterations": 1}
+    sites = ("input", "state.h", "state.c", "between_layers", "output")
+    settings: Tuple[str, ...] = (*PLAIN_SETTINGS, "forget_bias", "padding", "drop_leaving_state")
+    name = ""
+
+    def __init__(self) -> None:
+        self._tap: Optional[TensorFlowTap] = None
+
+    def check(self, job: Job) -> None:
+        super(Cells, self).check(job)
+        found = require_one("tf.contrib.rnn." + self.name)
+        if self.option(job, "eager"):
+            require_eager(found)
+        if self.option(job, "runner") not in ("dynamic_rnn", "static_rnn"):
+            raise Unsupported("option runner is dynamic_rnn or static_rnn, not %r" % (self.option(job, "runner"),))
+        if job.config.get("padding") not in (None, "zeros"):
+            raise Unsupported("dynamic_rnn and static_rnn emit zeros after the end of a sequence")
+        if job.dtype == "bfloat16":
+            raise Unsupported("TensorFlow 1's cells have no bfloat16")
+        for site in job.sites:
+            if site.scale == "none":
+                raise Unsupported("DropoutWrapper scales survivors by 1 / keep_prob")
+            if site.rate == 1.0 and job.train:
+                raise Unsupported("keep_prob must be in (0, 1]: there is no rate 1")
+            if site.at.startswith("state.") and not job.config.get("drop_leaving_state"):
+                raise Unsupported("DropoutWrapper drops the state that leaves a step: set drop_leaving_state")
+        state_h, state_c = job.site("state.h"), job.site("state.c")
+        if state_c is not None and (state_h is None or state_h.rate != state_c.rate):
+            raise Unsupported("DropoutWrapper has one state_keep_prob for h and c")
+        if state_h is not None and state_c is None and found < (1, 4):
+            raise Unsupported("TensorFlow %d.%d's DropoutWrapper drops c with h: ask for state.c, too" % found)
+
+    def tap(self, replay: Optional[Sequence[Draw]]) -> TensorFlowTap:
+        load()
+        self._tap = TensorFlowTap(replay, rule=RULE)
+        return self._tap
+
+    def sizes(self, job: Job) -> Shape:
+        """The sizes of a job."""
+        batch, time, features = job.inputs["x"].shape
+        units = int(job.config["units"])
+        emitted = int(job.config.get("projection") or units)
+        return Shape(int(job.config.get("layers", 1)), batch, time, features, emitted, units)
+
+    def rate(self, job: Job, at: str) -> float:
+        """The rate of a site in training; 0 where the case has none."""
+        site = job.site(at)
+        return float(site.rate) if site is not None and job.train else 0.0
+
+    def wrapped(self, job: Job) -> bool:
+        """Whether the cells are wrapped at all."""
+        return job.train and bool(job.sites)
+
+    def dropped(self, job: Job, layer: int) -> List[str]:
+        """What one layer's wrapper drops, in its order."""
+        last = layer == self.sizes(job).layers - 1
+        found = ["input"] if layer == 0 and self.rate(job, "input") > 0.0 else []
+        if self.rate(job, "state.h") > 0.0:
+            both = job.site("state.c") is not None or require_one("DropoutWrapper") < (1, 4)
+            found += ["state.c", "state.h"] if both else ["state.h"]
+        above = "output" if last else "between_layers"
+        return found + ([above] if self.rate(job, above) > 0.0 else [])
+
+    def slots(self, job: Job) -> List[Slot]:
+        if not self.wrapped(job):
+            return []
+        sizes = self.sizes(job)
+        found: List[Slot] = []
+        if self.option(job, "variational"):
+            for layer in range(sizes.layers):
+                dropped = self.dropped(job, layer)
+                above = "output" if layer == sizes.layers - 1 else "between_layers"
+                for at in ("input", "state.c", "state.h", above):
+                    slot = self.slot(job, at, layer, None)
+                    if at in dropped:
+                        found.append(slot)
+                    elif at != "input" and self.option(job, "eager"):
+                        # The wrapper draws these in its constructor; a session runs only what is used.
+                        found.append(slot._replace(site=UNUSED, canonical=slot.shape, place=()))
+            return found
+        for step in range(sizes.time):
+            for layer in range(sizes.layers):
+                found += [self.slot(job, at, layer, step) for at in self.dropped(job, layer)]
+        return found
+
+    def slot(self, job: Job, at: str, layer: int, step: Optional[int]) -> Slot:
+        """One draw of one layer: (B, n) at a step, or (1, n) for all of them."""
+        sizes = self.sizes(job)
+        width = {"input": sizes.features, "state.c": sizes.units}.get(at, sizes.emitted)
+        batch, time = (1, 1) if step is None else (sizes.batch, sizes.time)
+        lead: Tuple[int, ...] = ()
+        place: Tuple[Any, ...] = ()
+        if at == "between_layers":
+            lead, place = (sizes.layers - 1,), (layer,)
+        elif at.startswith("state.") and sizes.layers > 1:
+            lead, place = (sizes.layers,), (layer,)
+        if at in ("input", "state.h"):
+            lead, place = (*lead, 1), (*place, 0)
+        return Slot(at, BERNOULLI, (batch, width), (*lead, batch, time, width), (*place, slice(None), step or 0))
+
+    def cell(self, rnn: Any, job: Job) -> Any:
+        """One cell without dropout; `rnn` is tf.contrib.rnn."""
+        raise NotImplementedError
+
+    def arguments(self, job: Job) -> Dict[str, Any]:
+        """Arguments that every cell has."""
+        return {"forget_bias": float(job.config.get("forget_bias") or 0.0)}
+
+    def stack(self, tf: Any, job: Job) -> Any:
+        """The wrapped cells, as one cell."""
+        sizes = self.sizes(job)
+        cells = []
+        for layer in range(sizes.layers):
+            cell = self.cell(tf.contrib.rnn, job)
+            if self.wrapped(job):
+                cell = tf.contrib.rnn.DropoutWrapper(cell, **self.wrapper(tf, job, layer))
+            cells.append(cell)
+        return cells[0] if sizes.layers == 1 else tf.contrib.rnn.MultiRNNCell(cells)
+
+    def wrapper(self, tf: Any, job: Job, layer: int) -> Dict[str, Any]:
+        """The arguments of one layer's DropoutWrapper."""
+        sizes = self.sizes(job)
+        above = "output" if layer == sizes.layers - 1 else "between_layers"
+        arguments: Dict[str, Any] = {
+            "input_keep_prob": 1.0 - self.rate(job, "input") if layer == 0 else 1.0,
+            "state_keep_prob": 1.0 - self.rate(job, "state.h"),
+            "output_keep_prob": 1.0 - self.rate(job, above),
+            "seed": job.seed + layer,
+        }
+        if self.option(job, "variational"):
+            features = sizes.features if layer == 0 else sizes.emitted
+            arguments.update(variational_recurrent=True, input_size=tf.TensorShape([features]), dtype=job.dtype)
+        if job.site("state.c") is not None and require_one("DropoutWrapper") >= (1, 4):
+            arguments["dropout_state_filter_visitor"] = lambda state: True
+        return arguments
+
+    def call(self, job: Job) -> Outcome:
+        tf = load()
+        assert self._tap is not None
+        self._tap.program.trips = (self.sizes(job).time,)
+
+        def forward(inputs: Tensors, weights: Tensors) -> Tensors:
+            return self.forward(tf, job, inputs, weights)
+
+        return run(job, forward, self._tap, bool(self.option(job, "eager")))
+
+    def forward(self, tf: Any, job: Job, inputs: Tensors, weights: Tensors) -> Tensors:
+        """Run the cells over the sequence; states come and go as (c, h)."""
+        sizes = self.sizes(job)
+        with given_variables(tf, "harness", lambda name: self.variable(tf, sizes, weights, name)):
+            cell = self.stack(tf, job)
+            state = self.start(tf, job, inputs)
+            lengths = tf.cast(inputs["lengths"], tf.int32) if "lengths" in inputs else None
+            if self.option(job, "runner") == "dynamic_rnn":
+                iterations = int(self.option(job, "parallel_iterations"))
+                y, last = tf.nn.dynamic_rnn(
+                    cell, inputs["x"], sequence_length=lengths, initial_state=state, parallel_iterations=iterations
+                )
+            else:
+                steps = tf.unstack(inputs["x"], axis=1)
+                emitted, last = tf.contrib.rnn.static_rnn(cell, steps, initial_state=state, sequence_length=lengths)
+                y = tf.stack(emitted, axis=1)
+        outputs = {"y": y if job.config.get("return_sequences") else y[:, -1]}
+        if job.config.get("return_state"):
+            states = [last] if sizes.layers == 1 else list(last)
+            for name, index in (("h", 1), ("c", 0)):
+                parts = [state[index] for state in states]
+                outputs[name] = parts[0] if sizes.layers == 1 else tf.stack(parts)
+        return outputs
+
+    def start(self, tf: Any, job: Job, inputs: Tensors) -> Any:
+        """The initial state, zeros where the job gives none."""
+        sizes = self.sizes(job)
+        states = []
+        for layer in range(sizes.layers):
+            parts = []
+            for name, width in (("c0", sizes.units), ("h0", sizes.emitted)):
+                given = inputs.get(name)
+                if given is None:
+                    parts.append(tf.zeros((sizes.batch, width), job.dtype))
+                else:
+                    parts.append(given if sizes.layers == 1 else given[layer])
+            states.append(tf.contrib.rnn.LSTMStateTuple(*parts))
+        return states[0] if sizes.layers == 1 else tuple(states)
+
+    def variable(self, tf: Any, sizes: Shape, weights: Tensors, name: str) -> Any:
+        """The variable that a cell asks for by its full name, from the canonical weights."""
+        parts = name.split("/")
+        prefix = ""
+        if sizes.layers > 1:
+            layer = next(int(part[len("cell_") :]) for part in parts if part.startswith("cell_"))
+            prefix = "layer%d." % layer
+        if parts[-2:] == ["projection", "kernel"]:
+            return weights[prefix + "projection"]
+        if parts[-1] == "kernel":
+            return igfo(tf, tf.concat([weights[prefix + "kernel"], weights[prefix + "recurrent_kernel"]], axis=0))
+        if parts[-1] == "bias":
+            return igfo(tf, weights[prefix + "bias"])
+        return weights[prefix + PEEPHOLES[parts[-1]]]
+
+
+@implementation("tf.contrib.rnn.LSTMCell", ["tensorflow"], "lstm", needs=["tensorflow"])
+class LSTMCell(Cells):
+    """`LSTMCell(num_units, use_peepholes, cell_clip, num_proj, proj_clip, forget_bias)`."""
+
+    settings = (*Cells.settings, "peepholes", "cell_clip", "projection", "projection_clip")
+    name = "LSTMCell"
+
+    def cell(self, rnn: Any, job: Job) -> Any:
+        return rnn.LSTMCell(
+            int(job.config["units"]),
+            use_peepholes=bool(job.config.get("peepholes")),
+            cell_clip=job.config.get("cell_clip"),
+            num_proj=job.config.get("projection"),
+            proj_clip=job.config.get("projection_clip"),
+            **self.arguments(job),
+        )
+
+
+@implementation("tf.contrib.rnn.BasicLSTMCell", ["tensorflow"], "lstm", needs=["tensorflow"])
+class BasicLSTMCell(Cells):
+    """`BasicLSTMCell(num_units, forget_bias)`: no peepholes, no clipping, no projection."""
+
+    name = "BasicLSTMCell"
+
+    def cell(self, rnn: Any, job: Job) -> Any:
+        return rnn.BasicLSTMCell(int(job.config["units"]), **self.arguments(job))
+
+
+@implementation("tf.contrib.rnn.LSTMBlockCell", ["tensorflow"], "lstm", needs=["tensorflow"])
+class LSTMBlockCell(Cells):
+    """`LSTMBlockCell(num_units, forget_bias, use_peephole, cell_clip)`: one fused op a step, float32."""
+
+    settings = (*Cells.settings, "peepholes", "cell_clip")
+    name = "LSTMBlockCell"
+
+    def check(self, job: Job) -> None:
+        super(LSTMBlockCell, self).check(job)
+        if job.dtype != "float32":
+            raise Unsupported("LSTMBlockCell makes float32 states, not %s" % job.dtype)
+        if job.config.get("cell_clip") not in (None, 3.0) and require_one("LSTMBlockCell") < (1, 8):
+            raise Unsupported("TensorFlow 1.3's LSTMBlockCell clips c at 3 or not at all")
+
+    def cell(self, rnn: Any, job: Job) -> Any:
+        arguments = self.arguments(job)
+        clip = job.config.get("cell_clip")
+        if require_one("LSTMBlockCell") >= (1, 8):
+            # -1: no clipping; the op's own default clips c at 3.
+            arguments["cell_clip"] = clip or -1
+        else:
+            arguments["clip_cell"] = bool(clip)
+        return rnn.LSTMBlockCell(int(job.config["units"]), use_peephole=bool(job.config.get("peepholes")), **arguments)

@@ -85,8 +85,8 @@ def passes_of(variant: Variant) -> tuple[Pass, ...]:
     """The calls to make of each implementation of a variant.
 
     One for each seed; the first seed again, as often as the case repeats it (is it bit-equal, does the same seed give the same
-    mask); an eval pass (does it equal the layer without dropout); and another seed, where masks are drawn natively and the case has
-    one seed only.
+    mask); an eval pass (does it equal the layer without dropout); and, where masks are drawn natively and the case has one seed
+    only, another seed.
     """
     first = variant.seeds[0]
     replay = variant.draws == "replay" and variant.mode == "train"

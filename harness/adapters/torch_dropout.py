@@ -1,8 +1,8 @@
 """`torch.nn.Dropout`, its functional and fused forms, the spatial and the alpha variants.
 
 https://docs.pytorch.org/docs/stable/nn.html#dropout-layers . Spatial layers read channels first, (N, C, ...), and drop
-whole channels; the canonical array has features last, so a spatial layer sees its transpose. (Dropout1d on a
-batch-major (B, T, D) array as it is would drop time steps.)
+whole channels; the canonical array has features last, so a spatial layer sees its transpose. On a batch-major (B, T, D)
+array as it is, Dropout1d drops time steps: that is what a case with `shared: [features]` asks for.
 """
 
 from typing import Any, Dict, List, Sequence, Tuple
@@ -107,7 +107,11 @@ class FunctionalAlphaDropout(Elementwise):
 
 
 class Channelwise(TorchAdapter):
-    """A module that drops whole channels of (N, C, ...): one decision for each example and feature."""
+    """A module that drops whole channels of (N, C, ...), its second axis.
+
+    Which axis that is follows from what the mask is shared over: all but the first and the last, and the layer sees the
+    transpose with features second; or all but the first two, and it sees the array as it is.
+    """
 
     options = {"inplace": False}
     sites = (SITE,)
@@ -120,14 +124,21 @@ class Channelwise(TorchAdapter):
         if rank not in self.ranks:
             raise Unsupported("torch.nn.%s takes arrays of rank %s, not %d" % (self.module, self.ranks, rank))
         for site in job.sites:
-            require_shared(site, [site.axes[1:-1]], "torch.nn.%s" % self.module)
+            require_shared(site, [site.axes[1:-1], site.axes[2:]], "torch.nn.%s" % self.module)
+
+    def axes(self, job: Job) -> Tuple[int, ...]:
+        """The permutation from the canonical array to the one that the layer sees."""
+        rank = job.inputs["x"].ndim
+        site = job.site(SITE)
+        if site is not None and set(site.shared) == set(site.axes[2:]):
+            return tuple(range(rank))
+        return (0, rank - 1, *range(1, rank - 1))
 
     def slots(self, job: Job) -> List[Slot]:
         site = drawing(job, SITE)
         if site is None:
             return []
-        # canonical (B, 1, ..., C); native (B, C, 1, ...)
-        axes = channels_first(len(site.shape))
+        axes = self.axes(job)
         return [Slot(SITE, BERNOULLI, tuple(site.shape[axis] for axis in axes), tuple(site.shape), (), axes)]
 
     def forward(self, job: Job, built: Any, inputs: Dict[str, Any]) -> Dict[str, Any]:
@@ -136,18 +147,9 @@ class Channelwise(TorchAdapter):
         layer = getattr(torch.nn, self.module)(rate_of(job, SITE), inplace=bool(self.option(job, "inplace")))
         layer.train(job.train)
         # A contiguous copy, so that masks are drawn in the order of (N, C, ...) and a leaf is never overwritten.
-        native = x.permute(channels_first(x.ndim)).clone(memory_format=torch.contiguous_format)
-        return {"y": layer(native).permute(channels_last(x.ndim))}
-
-
-def channels_first(rank: int) -> Tuple[int, ...]:
-    """The permutation from (B, ..., C) to (B, C, ...)."""
-    return (0, rank - 1, *range(1, rank - 1))
-
-
-def channels_last(rank: int) -> Tuple[int, ...]:
-    """The permutation from (B, C, ...) to (B, ..., C)."""
-    return (0, *range(2, rank), 1)
+        axes = self.axes(job)
+        native = x.permute(axes).clone(memory_format=torch.contiguous_format)
+        return {"y": layer(native).permute([axes.index(axis) for axis in range(x.ndim)])}
 
 
 def _spatial(name: str, layer: str, ranks: Sequence[int], noise: str) -> None:
@@ -159,6 +161,7 @@ def _spatial(name: str, layer: str, ranks: Sequence[int], noise: str) -> None:
 
 
 _spatial("Dropout1d", "dropout", (3,), "bernoulli")
-_spatial("Dropout2d", "dropout", (4,), "bernoulli")
+# torch takes rank 3 as (N, C, L) there, with a warning, not as one unbatched image.
+_spatial("Dropout2d", "dropout", (3, 4), "bernoulli")
 _spatial("Dropout3d", "dropout", (5,), "bernoulli")
 _spatial("FeatureAlphaDropout", "alpha_dropout", (3, 4, 5), "alpha")

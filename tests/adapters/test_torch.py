@@ -93,7 +93,7 @@ def test_every_implementation_is_tested() -> None:
 
     here = {key[2] for key in implementations() if key[0] == "torch" and key[1] in {case[0] for case in CASES}}
     of_torch = {name for name in here if name.startswith(("torch.", "recipe."))}
-    spatial = {"torch.nn.Dropout2d", "torch.nn.Dropout3d"}
+    spatial = {"torch.nn.Dropout3d"}
     assert of_torch == {case[1] for case in CASES} | spatial
 
 
@@ -108,6 +108,18 @@ def test_spatial_layers_drop_channels(name: str, shape: tuple[int, ...]) -> None
     assert mask.shape == (2, *(1,) * (len(shape) - 2), 5)
     np.testing.assert_array_equal(result.outputs["y"] != 0.0, np.broadcast_to(mask, shape))
     assert job.worst(result) <= 1.0
+
+
+def test_dropout1d_on_a_batch_major_array_drops_time_steps() -> None:
+    """What `shared: [features]` asks for is what the layer does to the array as it is; no transpose is made."""
+    import torch
+
+    job = Call("torch", "torch.nn.Dropout1d", "dropout", {"rate": 0.5, "shared": ["features"]}, inputs={"x": X})
+    torch.manual_seed(job.job.seed)
+    direct = torch.nn.Dropout1d(0.5)(torch.from_numpy(X)).numpy()
+    result = job.run()
+    np.testing.assert_array_equal(result.outputs["y"], direct)
+    assert result.draws["input"].values.shape == (3, 6, 1)
 
 
 @pytest.mark.parametrize("name", ["torch.nn.Dropout", "torch.nn.functional.dropout", "torch.native_dropout"])
@@ -155,7 +167,7 @@ def test_batch_first_draws_between_layers_time_major() -> None:
 REFUSED: list[tuple[Case, str]] = [
     (("dropout", "torch.nn.Dropout", {"rate": 0.3, "shared": ["time"]}, ()), "shared"),
     (("dropout", "torch.nn.Dropout1d", {"rate": 0.3}, ()), "shared"),
-    (("dropout", "torch.nn.Dropout2d", {"rate": 0.3, "shared": ["time"]}, ()), "rank"),
+    (("dropout", "torch.nn.Dropout3d", {"rate": 0.3, "shared": ["time"]}, ()), "rank"),
     (("dropout", "recipe.LockedDropout", {"rate": 0.3}, ()), "shared"),
     (("lstm", "torch.nn.LSTM", FULL, [at("state.h", 0.3, "gates")]), "no dropout at 'state.h'"),
     (("lstm", "torch.nn.LSTM", FULL, [at("input", 0.3)]), "shared"),

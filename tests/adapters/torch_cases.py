@@ -48,6 +48,8 @@ CASES: list[Case] = [
     ("dropout", "torch.nn.functional.dropout", {"rate": 0.3}, ()),
     ("dropout", "torch.native_dropout", {"rate": 0.3}, ()),
     ("dropout", "torch.nn.Dropout1d", {"rate": 0.3, "shared": ["time"]}, ()),
+    ("dropout", "torch.nn.Dropout1d", {"rate": 0.3, "shared": ["features"]}, ()),
+    ("dropout", "torch.nn.Dropout2d", {"rate": 0.3, "shared": ["time"]}, ()),
     ("dropout", "recipe.LockedDropout", {"rate": 0.3, "shared": ["time"]}, ()),
     ("alpha_dropout", "torch.nn.AlphaDropout", {"rate": 0.3}, ()),
     ("alpha_dropout", "torch.nn.functional.alpha_dropout", {"rate": 0.3}, ()),

@@ -6,13 +6,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+from simulated import judged, variant
 
 from harness.comparison.context import GRADIENT, Context
 from harness.execution.plan import make_tape
 from harness.layers._arithmetic import Arithmetic
 from harness.records import Pass, PassResult, Verdict
 from harness.rounding import Rounding
-from tests.comparison.simulated import judged, variant
 
 NAME = "gradient.layer1.recurrent_kernel"
 DROPPED_ROWS = variant(

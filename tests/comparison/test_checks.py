@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from simulated import Mutate, right, rows, variant
 
 from harness.comparison.checks.base import checks, planned
 from harness.comparison.context import Context
 from harness.execution.plan import OTHER, REPEAT
 from harness.records import Pass, PassResult, Variant, Verdict
 from harness.tape import UNIFORM, Draw
-from simulated import Mutate, right, rows, variant
 
 DROPOUT = variant("dropout", {"rate": 0.3}, {"x": (6, 8, 10)})
 SPATIAL = variant("dropout", {"rate": 0.3, "shared": ["time"]}, {"x": (12, 4, 16)})
@@ -106,6 +106,12 @@ def relabelled(change: Callable[[Pass, dict[str, Draw]], dict[str, Draw]]) -> Mu
 
 def with_values(draws: dict[str, Draw], key: str, change: Callable[[np.ndarray], np.ndarray]) -> dict[str, Draw]:
     return {**draws, key: draws[key]._replace(values=change(draws[key].values))}
+
+
+def step_drops_more(values: np.ndarray) -> np.ndarray:
+    changed = values.copy()
+    changed[:, 2] *= np.float32(0.4)
+    return changed
 
 
 def everywhere_first_time(values: np.ndarray) -> np.ndarray:
@@ -219,6 +225,12 @@ FAULTS: dict[str, tuple[Variant, Mutate, str, Verdict]] = {
         DROPOUT,
         redrawn(lambda _one, draws: with_values(draws, "input", lambda u: np.repeat(u[..., ::2], 2, axis=-1))),
         "mask.independence",
+        Verdict.FAIL,
+    ),
+    "one time step drops twice as often": (
+        DROPOUT,
+        redrawn(lambda _one, draws: with_values(draws, "input", step_drops_more)),
+        "mask.frequency",
         Verdict.FAIL,
     ),
     "another mask from the same seed": (DROPOUT, redrawn(no_repeat), "mask.same_seed", Verdict.NONDETERMINISTIC),

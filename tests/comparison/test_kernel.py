@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naive import DTYPES, compare, place
 
 from harness.comparison import kernel_engine
 from harness.comparison.kernel import Comparison, compare_arrays
 from harness.comparison.kernel_engine import CHUNK
 from harness.comparison.kernel_formats import JUDGES, ordered, rounded
-from tests.comparison.naive import DTYPES, compare, place
 
 PAIRS = [(name, judge) for name, judges in JUDGES.items() for judge in judges]
 SPECIAL = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 import pytest
+from lstm_variants import VARIANTS, Arrays, exact, exact_sum
 
 from harness.comparison.kernel import compare_arrays
 from harness.comparison.kernel_formats import FLOATS, rounded
@@ -19,7 +20,6 @@ from harness.comparison.tolerance import (
 )
 from harness.layers.base import kinds
 from harness.rounding import Rounding, unit_roundoff
-from tests.comparison.lstm_variants import VARIANTS, Arrays, exact, exact_sum
 
 OUTPUTS = ("y", "h", "c")
 

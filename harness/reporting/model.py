@@ -132,7 +132,7 @@ def _case(case: dict[str, Any], paths: Numbers[str], texts: Numbers[str]) -> dic
                 visible(one["backend"]),
                 [[texts(visible(name)), texts(visible(text))] for name, text in one["entries"].items()],
             ]
-            for one in case["profiles"]
+            for one in case.get("profiles", ())
         ],
         "details": [[visible(d["backend"]), visible(d["text"], lines=True)] for d in case["details"]],
         "source": paths(case["path"]),

@@ -132,7 +132,7 @@ class Writer:
         for case in run.cases:
             if case["id"] in wanted:
                 self._details[self._order[case["id"]]] = case["details"]
-                self._profiles[self._order[case["id"]]] = case["profiles"]
+                self._profiles[self._order[case["id"]]] = case.get("profiles", [])
         for case, entry, mask in run.masks_by_case():
             if case["id"] in wanted:
                 index = self._order[case["id"]]

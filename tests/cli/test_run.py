@@ -1,4 +1,7 @@
 import json
+import os
+import signal
+import time
 
 import pytest
 
@@ -181,3 +184,21 @@ def test_report_of_no_run_gives_4(harness, tmp_path):
     code, out, err = harness("report", "nowhere")
     assert (code, out) == (4, "")
     assert "not a stored run" in err
+
+
+def test_sigterm_is_an_interruption(harness, case, execution, monkeypatch, tmp_path):
+    """CI cancels a job with SIGTERM; what was done is stored, and the handler of before is back afterwards."""
+    real = execution.run
+    before = signal.getsignal(signal.SIGTERM)
+
+    def cancelled(*arguments, **options):
+        events = real(*arguments, **options)
+        yield next(events)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+        yield from events
+
+    monkeypatch.setattr(execution, "run", cancelled)
+    assert harness("run", "cases")[0] == 2
+    assert len(list(read(tmp_path / "reports/latest").rows())) == 1
+    assert signal.getsignal(signal.SIGTERM) is before

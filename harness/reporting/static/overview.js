@@ -1,4 +1,4 @@
-// The overview: what differs, and the matrix of cases by implementations, one table for each layer kind.
+// The overview: what differs, and the matrix of cases by implementations, one table for each layer kind and folder.
 const ROW = 34;
 const WINDOW = 300;
 
@@ -49,12 +49,17 @@ const windowed = (box, body, items, render, columns) => {
   update();
 };
 
-const matrixOf = (layer, cases) => {
+const matrixOf = (name, cases) => {
+  const [layer, folder] = name.split("\n");
+  const title = folder && folder !== layer ? `${layer} in ${folder}` : layer;
   const used = new Set(cases.flatMap((one) => [...one.cells.keys()]));
-  const columns = D.order.filter((implementation) => used.has(implementation));
+  // A column in which nothing could be expressed says nothing; it is counted above the table and listed below all tables.
+  const empty = new Set([...used].filter((implementation) => cases.every((one) => (one.cells.get(implementation)?.worst.name ?? "unsupported") === "unsupported")));
+  if (empty.size === used.size) empty.clear();
+  const columns = D.order.filter((implementation) => used.has(implementation) && !empty.has(implementation));
   const starts = new Set(columns.filter((implementation, i) => i === 0 || D.implementations[columns[i - 1]].backend !== D.implementations[implementation].backend));
   const body = el("tbody");
-  const table = el("table", { class: "matrix", "aria-rowcount": cases.length + 1, "aria-label": `${layer}: cases by implementations` });
+  const table = el("table", { class: "matrix", "aria-rowcount": cases.length + 1, "aria-label": `${title}: cases by implementations` });
   table.style.setProperty("--columns", columns.length);
   const box = el("div", { class: "scroll matrix-box" }, table);
   table.append(
@@ -69,8 +74,9 @@ const matrixOf = (layer, cases) => {
   requestAnimationFrame(() => windowed(box, body, cases, matrixRow(columns), columns.length + 1));
   body.addEventListener("keydown", arrows);
   const differing = cases.reduce((sum, one) => sum + one.differing, 0);
-  return el("section", { "aria-label": layer },
-    el("h2", { class: "isolate" }, layer, el("small", {}, `${plural(cases.length, "case")}${differing ? `, ${plural(differing, "difference")}` : ""}`)), box);
+  const counted = [plural(cases.length, "case"), differing ? plural(differing, "difference") : "", empty.size ? `${plural(empty.size, "more implementation")} unsupported` : ""].filter(Boolean).join(", ");
+  return el("section", { "aria-label": title },
+    el("h2", { class: "isolate" }, title, el("small", {}, counted)), box);
 };
 
 // Arrow keys move among the cells of a matrix; only a row's heading is a tab stop.
@@ -139,7 +145,10 @@ const folded = (title, groups) => groups.length ? el("details", {}, el("summary"
 const overview = (view) => {
   const found = matching(view).sort(SORTS[view.sort]?.[1] ?? SORTS.worst[1]);
   const layers = new Map();
-  for (const one of found) layers.set(one.layer, [...(layers.get(one.layer) ?? []), one]);
+  for (const one of found) {
+    const key = `${one.layer}\n${one.short.includes("/") ? one.short.slice(0, one.short.lastIndexOf("/")) : ""}`;
+    layers.has(key) ? layers.get(key).push(one) : layers.set(key, [one]);
+  }
   const filtered = view.q || view.show || view.layer;
   const differing = filtered ? [] : groupsOf(({ name }) => !QUIET.has(name));
   return [

@@ -147,7 +147,7 @@ def main() -> None:
             command = [sys.executable, __file__, "--inside", framework, "--count", str(arguments.count)]
             command += ["--rounds", str(arguments.rounds)]
             environment = {**os.environ, "HARNESS_NUMBA": numba}
-            done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            done = subprocess.run(command, env=environment, capture_output=True, text=True)
             if done.returncode:
                 last = done.stderr.strip().splitlines()[-1:]
                 print(f"{framework}: not measured: {''.join(last)}", file=sys.stderr)

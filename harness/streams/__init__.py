@@ -1,8 +1,8 @@
 """Random streams: NumPy oracles that predict every framework's dropout masks from the seed, bit for bit.
 
-`predict` returns the mask that an API draws; `find` says which stream, seed, call and rate give a mask. The bit
-generators (`philox`, `threefry`, `mt19937`, `mcg31`) are importable on Python 3.6 with NumPy alone, so this module
-loads the rest only when it is asked for.
+`predict` returns the mask that an API draws, `predict_normal` its normals to a few ulps; `find` says which stream,
+seed, call and rate give a mask. The bit generators (`philox`, `threefry`, `mt19937`, `mcg31`) are importable on Python
+3.6 with NumPy alone, so this module loads the rest only when it is asked for.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.streams.mask import Mask as Mask
     from harness.streams.mask import Unpredictable as Unpredictable
+    from harness.streams.normals import Noise as Noise
     from harness.streams.prediction import predict as predict
+    from harness.streams.prediction import predict_normal as predict_normal
     from harness.streams.search import find as find
 
-_HOMES = {"predict": "prediction", "find": "search", "Mask": "mask", "Unpredictable": "mask"}
+_HOMES = {
+    "predict": "prediction",
+    "predict_normal": "prediction",
+    "Noise": "normals",
+    "find": "search",
+    "Mask": "mask",
+    "Unpredictable": "mask",
+}
 
 
 def __getattr__(name: str) -> Any:

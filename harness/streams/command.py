@@ -187,6 +187,7 @@ def _show_rules(as_json: bool) -> None:
             "backends": [each for each in rule.backends if each],
             "confirmed": rule.confirmed,
             "measured": list(rule.measured),
+            "draws": rule.kind,
             "options": sorted(rule.options),
             "stream": rule.stream,
         }
@@ -199,7 +200,8 @@ def _show_rules(as_json: bool) -> None:
     for entry in entries:
         backends = f" on {', '.join(entry['backends'])}" if entry["backends"] else ""
         doubt = "" if entry["confirmed"] else " (unconfirmed)"
-        click.echo(f"{entry['like']}{backends}: {entry['versions']}{doubt}")
+        normals = " (normals; Python API only)" if entry["draws"] == "normal" else ""
+        click.echo(f"{entry['like']}{backends}: {entry['versions']}{doubt}{normals}")
         if entry["options"]:
             click.echo(f"  options: {', '.join(entry['options'])}")
 

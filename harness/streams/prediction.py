@@ -10,6 +10,7 @@ from typing import Any
 from harness.errors import Problem, UserError
 from harness.streams.decision import Decision
 from harness.streams.mask import Mask
+from harness.streams.normals import Noise
 from harness.streams.numbers import scalar
 from harness.streams.registry import Query, Rule, canonical, lookup
 
@@ -39,11 +40,31 @@ def predict(
 
     Raises Unpredictable where the stream makes no promise, and UserError for what no rule covers.
     """
-    rule, query, decision = decide(like, version, seed, shape, rate, dtype, call, backend, options)
-    return labelled(rule, query, decision)
+    rule, query = ask(like, version, seed, shape, rate, dtype, call, backend)
+    return labelled(rule, query, rule.decide(query, options))
 
 
-def decide(
+def predict_normal(
+    like: str,
+    version: str | None = None,
+    seed: int = 0,
+    shape: Sequence[int] = (),
+    dtype: str = "float32",
+    call: int = 0,
+    backend: str | None = None,
+    **options: Any,
+) -> Noise:
+    """Return the standard normals that `like` draws (torch.randn, tf.random.normal, jax.random.normal, Keras's noise).
+
+    Arguments as for `predict`. The values are promised to `ulps` units in the last place, not to the bit.
+    """
+    rule, query = ask(like, version, seed, shape, 0.5, dtype, call, backend)
+    drawn = rule.normals(query, options)
+    name = ".".join(str(part) for part in query.version)
+    return Noise(drawn.values, drawn.ulps, query.like, name, rule.stream, rule.name, rule.measured)
+
+
+def ask(
     like: str,
     version: str | None,
     seed: int,
@@ -52,9 +73,8 @@ def decide(
     dtype: str,
     call: int,
     backend: str | None,
-    options: dict[str, Any],
-) -> tuple[Rule, Query, Decision]:
-    """Check the arguments, find the rule and return its decision, without drawing anything yet."""
+) -> tuple[Rule, Query]:
+    """Check the arguments, find the rule and say what it is asked, without drawing anything yet."""
     problems = list(_problems(shape, rate, call, seed))
     if problems:
         raise UserError(problems)
@@ -65,7 +85,7 @@ def decide(
     query = Query(
         canonical(like), numbers, int(seed), tuple(int(n) for n in shape), float(rate), dtype, int(call), chosen
     )
-    return rule, query, rule.decide(query, options)
+    return rule, query
 
 
 def labelled(rule: Rule, query: Query, decision: Decision) -> Mask:

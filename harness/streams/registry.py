@@ -1,7 +1,8 @@
 """Rules and how one is found: every module in harness/streams/rules registers its own; there is no central list.
 
-A rule is a function `rule(query, *, option=default, ...) -> Decision`. Its keyword-only parameters are its options, so
-an option that a rule doesn't have is refused. Two rules for one API whose versions and backends overlap are an error.
+A rule is a function `rule(query, *, option=default, ...) -> Decision` (or Normals). Its keyword-only parameters are its
+options, so an option that a rule doesn't have is refused. Two rules for one API whose versions and backends overlap are
+an error.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import re
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.errors import Problem, UserError, did_you_mean
 from harness.streams.decision import Decision
+from harness.streams.normals import Normals
 
 Version = tuple[int, ...]
+F = TypeVar("F", bound=Callable[..., Any])
 
 _LATEST: Version = (1 << 30,)
 
@@ -51,7 +54,7 @@ class Query:
 class Rule:
     """A registered rule; `since` is included, `before` is not."""
 
-    function: Callable[..., Decision]
+    function: Callable[..., Any]
     likes: tuple[str, ...]
     stream: str
     measured: tuple[str, ...]
@@ -63,6 +66,7 @@ class Rule:
     note: str
     searched: tuple[dict[str, Any], ...]
     repeats: bool
+    kind: str
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -75,7 +79,22 @@ class Rule:
         return self.since <= version < self.before
 
     def decide(self, query: Query, options: dict[str, Any]) -> Decision:
-        """Run the rule; raises UserError for options that it hasn't got."""
+        """Run a rule for masks; raises UserError for options that it hasn't got."""
+        if self.kind != "mask":
+            raise UserError(f"{query.like} draws normals, no mask: harness.streams.predict_normal predicts those")
+        decision = self._run(query, options)
+        assert isinstance(decision, Decision)
+        return decision
+
+    def normals(self, query: Query, options: dict[str, Any]) -> Normals:
+        """Run a rule for normals; raises UserError for options that it hasn't got."""
+        if self.kind != "normal":
+            raise UserError(f"{query.like} draws a mask, no normals: harness.streams.predict predicts it")
+        normals = self._run(query, options)
+        assert isinstance(normals, Normals)
+        return normals
+
+    def _run(self, query: Query, options: dict[str, Any]) -> Any:
         unknown = [name for name in options if name not in self.options]
         if unknown:
             known = ", ".join(sorted(self.options)) or "it has none"
@@ -154,14 +173,16 @@ def rule(
     note: str = "",
     searched: tuple[dict[str, Any], ...] = ({},),
     repeats: bool = False,
-) -> Callable[[Callable[..., Decision]], Callable[..., Decision]]:
+    kind: str = "mask",
+) -> Callable[[F], F]:
     """Register a rule for some APIs; duplicates raise ValueError. Arguments as the fields of Rule, and:
 
     searched  the options that `find` tries ("version" among them is the version it tries).
     repeats   every call with one seed gives the same mask.
+    kind      "mask": the rule returns a Decision; "normal": it returns Normals.
     """
 
-    def register(function: Callable[..., Decision]) -> Callable[..., Decision]:
+    def register(function: F) -> F:
         parameters = inspect.signature(function).parameters.values()
         options = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         upper = version_of(before) if before else _LATEST
@@ -178,6 +199,7 @@ def rule(
             note=note,
             searched=searched,
             repeats=repeats,
+            kind=kind,
             options=options,
         )
         for like in likes:

@@ -151,6 +151,8 @@ def _candidates(
     refused: UserError | None = None
     asked_any = False
     for rule, name, chosen in _rules(names, version, backend):
+        if rule.kind != "mask" and not names:
+            continue
         for variant in rule.searched:
             if version is not None and "version" in variant:
                 continue

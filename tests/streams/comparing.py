@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.streams import predict
+from harness.streams import predict, predict_normal
 
 DATA = Path(__file__).parent / "data"
 
@@ -46,11 +46,39 @@ def predicted(entry: dict[str, Any]) -> np.ndarray:
     ).keep
 
 
+def normals_apart(entry: dict[str, Any]) -> str:
+    """Say by how much the oracle's normals are off, or nothing where they keep their promise."""
+    options = {name: _option(value) for name, value in entry["options"].items()}
+    noise = predict_normal(
+        entry["like"],
+        entry["version"],
+        entry["seed"],
+        entry["shape"],
+        entry["dtype"],
+        entry["call"],
+        entry["backend"] or None,
+        **options,
+    )
+    drawn = np.frombuffer(base64.b64decode(entry["values"]), entry["dtype"]).reshape(entry["shape"])
+    if noise.values.shape != drawn.shape or noise.values.dtype != drawn.dtype:
+        return f"{noise.values.dtype}{noise.values.shape}"
+    # Spacing at the drawn value; a subnormal counts as the smallest normal number, since TensorFlow and XLA flush them.
+    unit = np.spacing(np.maximum(np.abs(drawn), np.finfo(drawn.dtype).tiny))
+    apart = np.abs(noise.values.astype(np.float64) - drawn.astype(np.float64)) / unit.astype(np.float64)
+    worst = float(np.max(apart, initial=0.0))
+    return "" if worst <= noise.ulps else f"{worst:.3g} ulps where {noise.ulps} are promised"
+
+
 def differences(path: Path) -> Iterator[str]:
-    """Say of every mask that the oracle has wrong which one it is."""
+    """Say of every mask (or normal draw) that the oracle has wrong which one it is."""
     for entry in entries(path):
+        said = {name: value for name, value in entry.items() if name not in ("bits", "sha256", "values")}
+        if "values" in entry:
+            apart = normals_apart(entry)
+            if apart:
+                yield f"{apart}: {said}"
+            continue
         keep = predicted(entry)
-        said = {name: value for name, value in entry.items() if name not in ("bits", "sha256")}
         if keep.shape != tuple(entry["shape"]):
             yield f"shape {keep.shape}: {said}"
             continue

@@ -33,6 +33,14 @@ PLANS: dict[str, tuple[str, str, tuple[str, ...], dict[str, str], int]] = {
     "torch-compile": ("torch_compile", "", (), {}, 1),
     "jax-current": ("jax_family", "", (), {}, 61),
     "jax-current-x64": ("jax_family", "", ("x64",), {}, 71),
+    "normals-torch-2.6.0": ("normals", "torch2.6", ("torch",), {}, 3),
+    "normals-torch": ("normals", "", ("torch",), {}, 3),
+    "normals-tensorflow": ("normals", "", ("tensorflow",), {}, 17),
+    "normals-jax": ("normals", "", ("jax",), {}, 13),
+    "normals-keras-tensorflow": ("normals", "", ("keras",), {"KERAS_BACKEND": "tensorflow"}, 11),
+    "normals-keras-torch": ("normals", "", ("keras",), {"KERAS_BACKEND": "torch"}, 11),
+    "normals-keras-jax": ("normals", "", ("keras",), {"KERAS_BACKEND": "jax"}, 11),
+    "normals-keras-numpy": ("normals", "", ("keras",), {"KERAS_BACKEND": "numpy"}, 11),
 }
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import UserError
-from harness.streams import Mask, Unpredictable, decision, predict, registry
+from harness.streams import Mask, Unpredictable, decision, predict, predict_normal, registry
 from harness.streams.decision import Decision
 from harness.streams.numbers import TYPES, at_least, floor_of_sum
 from harness.streams.rules import torch_cuda
@@ -83,6 +83,7 @@ def test_cuda_is_marked_unconfirmed():
         ("graph_ids", {"like": "tensorflow.function", "version": "2.0"}),
         ("op_seed or graph_ids", {"like": "tf.nn.dropout", "version": "1.8"}),
         ("numpy_seed", {"like": "tensorflow.keras.layers.LSTM", "version": "2.0"}),
+        ("draws normals, no mask", {"like": "torch.randn"}),
         ("5056 bytes", {"like": "torch.nn.Dropout", "state": b"short", "shape": (2,)}),
     ],
 )
@@ -110,6 +111,31 @@ def test_what_cannot_be_is_refused(said, arguments):
 def test_streams_without_a_promise_say_why(why, arguments):
     with pytest.raises(Unpredictable, match=why):
         predict(**arguments)
+
+
+def test_normals_are_promised_in_ulps():
+    noise = predict_normal("torch.randn", "2.13", seed=7, shape=(4, 8))
+    assert noise.values.shape == (4, 8)
+    assert noise.values.dtype == np.float32
+    assert noise.ulps == 8
+    assert predict_normal("jax.random.normal", shape=(3,), dtype="float64", x64=True).ulps > noise.ulps
+    values = predict_normal("tf.random.normal", seed=1, shape=(100_000,)).values
+    assert abs(values.mean()) < 0.02
+    assert abs(values.std() - 1) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("said", "arguments"),
+    [
+        ("draws a mask, no normals", {"like": "torch.nn.Dropout"}),
+        ("has no dtype float16", {"like": "torch.randn", "dtype": "float16"}),
+        ("generator's `state`", {"like": "torch.randn", "call": 1}),
+        ("takes seeds from 0", {"like": "keras.layers.GaussianNoise", "backend": "numpy", "seed": -1}),
+    ],
+)
+def test_normals_that_cannot_be_are_refused(said, arguments):
+    with pytest.raises(UserError, match=said):
+        predict_normal(**arguments)
 
 
 def test_all_problems_are_told_at_once():

@@ -45,14 +45,19 @@ def pcg64(seed: Sequence[int]) -> Source:
     return Computed(53, levels, random_access=False)
 
 
+def seed_span(backend: str, seed: int) -> None:
+    """Raise UserError for a seed that Keras refuses on a backend."""
+    low, high = _SPANS.get(backend, (-(2**63), 2**63 - 1))
+    if not low <= seed <= high:
+        raise UserError(f"Keras on {backend} takes seeds from {low} to {high}; this one is {seed}")
+
+
 def draw(query: Query, shape: tuple[int, ...], seed: int, k: int, xla: bool, x64: bool) -> Decision:
     """Return the k-th dropout decision of SeedGenerator(seed) on the query's backend."""
-    low, high = _SPANS.get(query.backend, (-(2**63), 2**63 - 1))
-    if not low <= seed <= high:
-        raise UserError(f"Keras on {query.backend} takes seeds from {low} to {high}; this one is {seed}")
+    seed_span(query.backend, seed)
     keep = 1.0 - query.rate
     if query.backend == "tensorflow":
-        stateless = Query(query.like, query.version, _reduced(seed), shape, query.rate, query.dtype)
+        stateless = Query(query.like, query.version, reduced_seed(seed), shape, query.rate, query.dtype)
         return tensorflow2.stateless_dropout(stateless, seed2=k, xla=xla)
     if query.backend == "torch":
         source = Mersenne(lambda: mt19937.Stream(seed + k), 24)
@@ -62,7 +67,8 @@ def draw(query: Query, shape: tuple[int, ...], seed: int, k: int, xla: bool, x64
     return Decision(shape, pcg64((seed, k)), math.ceil(keep * 2**53), keep_high=False)
 
 
-def _reduced(seed: int) -> int:
+def reduced_seed(seed: int) -> int:
+    """Return a seed as the TensorFlow backend brings it into 32 bits."""
     return seed % (2**31 - 2)
 
 
@@ -164,11 +170,9 @@ def alpha(query: Query, *, draws_before: int = 0, xla: bool = False, x64: bool =
     if query.rate == 0.0:
         return Decision(query.shape)
     k, rate, shape = draws_before + query.call, query.rate, query.shape
-    low, high = _SPANS.get(query.backend, (-(2**63), 2**63 - 1))
-    if not low <= query.seed <= high:
-        raise UserError(f"Keras on {query.backend} takes seeds from {low} to {high}; this one is {query.seed}")
+    seed_span(query.backend, query.seed)
     if query.backend == "tensorflow":
-        key, counter = tensorflow2.stateless_start(_reduced(query.seed), k)
+        key, counter = tensorflow2.stateless_start(reduced_seed(query.seed), k)
         source: Source = Philox(key, counter, 23, shift=9 if xla else 0)
     elif query.backend == "torch":
         source = Mersenne(lambda: mt19937.Stream(query.seed + k), 24)

@@ -58,6 +58,12 @@ def stateless_start(seed: int, seed2: int) -> tuple[tuple[int, int], int]:
     return (m[0], m[1]), (m[2] << 64) | (m[3] << 96)
 
 
+def stateless_source(seed: int, seed2: int, dtype: str) -> Philox:
+    """Return the source of a stateless op with seed=[seed, seed2]."""
+    key, counter = stateless_start(seed, seed2)
+    return Philox(key, counter, BITS[dtype], pair=_pair(dtype))
+
+
 def _kept(query: Query, source: Philox) -> Decision:
     return Decision(query.shape, source, at_least(source.bits, query.dtype, query.rate))
 
@@ -157,7 +163,7 @@ def stateless_dropout(query: Query, *, seed2: int = 0, xla: bool = False) -> Dec
     if xla and query.dtype in ("float32", "bfloat16"):
         # A bfloat16 uniform is the float32 one cut to 8 bits, and a cut value reaches a bfloat16 rate where it did uncut.
         return _kept(query, Philox(key, counter, 23, shift=9))
-    return _kept(query, Philox(key, counter, BITS[query.dtype], pair=_pair(query.dtype)))
+    return _kept(query, stateless_source(query.seed, seed2, query.dtype))
 
 
 @rule(

@@ -194,6 +194,7 @@ def bernoulli_keys(context: Context) -> list[tuple[Site, str]]:
 @check("mask.rate", lambda context: ["mask.rate"] if native(context) and bernoulli_keys(context) else [])
 def rate(evidence: Evidence) -> Iterator[Finding]:
     """The share dropped is what the rate gives: an exact binomial test, and the rate asked for at the border."""
+    from harness.comparison.statistics.design import smallest_bias
     from harness.comparison.statistics.rates import rate_test
 
     found = []
@@ -207,7 +208,9 @@ def rate(evidence: Evidence) -> Iterator[Finding]:
             [decisions(draw, site.rate)[valid_steps(evidence.context, site, draw)] for _, _, draw in draws]
         )
         outcome = rate_test(kept, real)
+        bias = smallest_bias(outcome.draws, real, LUCK)
         note = f"{key}: p = {outcome.p_value:.2g} over {outcome.draws} draws"
+        note += f", which show a bias of {bias:.2g}" if bias < 1.0 else ", too few to show any bias"
         # Half a unit of the coarsest border parameter (float32) is no other rate; a coarser draw is told in the note.
         if draws[0][2].kind == BERNOULLI and abs(real - site.rate) > 2.0**-20:
             cause = f"{key}: asks the generator for a drop rate of {real:.6g}, the case has {site.rate:.6g}"

@@ -8,6 +8,8 @@ Import policy: no framework is imported here; a Keras comes in as an argument.
 
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
+import numpy as np
+
 from harness.adapters.base import Adapter, Job, SiteSpec, Unsupported
 from harness.adapters.tensorflow_base import Network, Tensors
 from harness.tape import BERNOULLI, Slot
@@ -104,7 +106,7 @@ class Stack(object):
         self.variables: Dict[str, Any] = {}
         self.recurrent: List[Any] = []
         self._between: Dict[int, Any] = {}
-        self._cell_of = cell_of
+        self.cell_of = cell_of
         between, output = half.site("between_layers"), half.site("output")
         for index in range(half.layers):
             last = index == half.layers - 1
@@ -141,7 +143,7 @@ class Stack(object):
         for index, layer in enumerate(self.recurrent):
             of_layer = prefix + ("layer%d." % index if self.half.layers > 1 else "")
             for weight in WEIGHTS:
-                self.variables[of_layer + weight] = getattr(self._cell_of(layer), weight)
+                self.variables[of_layer + weight] = getattr(self.cell_of(layer), weight)
 
     @property
     def layers(self) -> List[Any]:
@@ -234,6 +236,29 @@ def initial_state(inputs: Tensors, layers: int) -> Optional[Tuple[List[Any], Lis
     if layers == 1:
         return [states[0]], [states[1]]
     return [states[0][index] for index in range(layers)], [states[1][index] for index in range(layers)]
+
+
+def keras_native(stack: Stack, inputs: Tensors, to_numpy: Callable[[Any], np.ndarray]) -> Dict[str, np.ndarray]:
+    """What `Adapter.native` returns of a stack whose weights are assigned: variables by the last part of their path.
+
+    States as the layers return them behind their output; in a stack names begin with the layer's number.
+    """
+    several = stack.half.layers > 1
+    state = initial_state(inputs, stack.half.layers)
+    x, found = inputs["x"], {}
+    last: List[List[np.ndarray]] = []
+    for index, layer in enumerate(stack.recurrent):
+        for variable in layer.trainable_weights:
+            path = getattr(variable, "path", variable.name)
+            name = path.split("/")[-1].split(":")[0]
+            found["%d.%s" % (index, name) if several else name] = to_numpy(variable)
+        initial = None if state is None else [state[0][index], state[1][index]]
+        results = layer(x, initial_state=initial, training=False)
+        x = results[0]
+        last.append([to_numpy(result) for result in results[1:]])
+    for number, states in enumerate(zip(*last)):
+        found["state%d" % number] = np.stack(states) if several else states[0]
+    return found
 
 
 class EncoderDecoder(StackedLstm):

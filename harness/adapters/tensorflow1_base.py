@@ -64,6 +64,9 @@ def _run_graph(job: Job, forward: Forward, tap: TensorFlowTap) -> Outcome:
         inputs = {name: tf.constant(array) for name, array in job.inputs.items()}
         weights = {name: tf.constant(array) for name, array in job.weights.items()}
         outputs = forward(inputs, weights)
+        # An adapter may have put variables of its own in the place of the weights.
+        variables = {name: weight for name, weight in weights.items() if hasattr(weight, "assign")}
+        assigned = [variable.assign(tf.constant(job.weights[name])) for name, variable in variables.items()]
         gradients: Tensors = {}
         if job.cotangents:
             sources = _floating(job.inputs, inputs)
@@ -78,6 +81,8 @@ def _run_graph(job: Job, forward: Forward, tap: TensorFlowTap) -> Outcome:
         fetches = list(outputs.values()) + list(gradients.values())
         tap.program.prune(ancestors(fetches))
         with tf.Session(graph=graph) as session:
+            session.run(tf.global_variables_initializer())
+            session.run(assigned)
             values = [np.asarray(value) for value in session.run(fetches)]
     return Outcome(dict(zip(outputs, values)), dict(zip(gradients, values[len(outputs) :])))
 

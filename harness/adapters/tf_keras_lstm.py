@@ -18,9 +18,11 @@ Import policy: TensorFlow and tf_keras are imported inside functions only.
 import sys
 from typing import Any, Dict, List, Sequence, Tuple
 
+import numpy as np
+
 from harness.adapters.base import Job, SiteSpec, Unsupported, implementation
-from harness.adapters.keras3_stack import GATES, EncoderDecoder, Half, StackedLstm
-from harness.adapters.tensorflow_arrays import load
+from harness.adapters.keras3_stack import GATES, EncoderDecoder, Half, StackedLstm, keras_native
+from harness.adapters.tensorflow_arrays import load, tensors
 from harness.adapters.tensorflow_base import Network, TensorFlowAdapter, refuse_rate_one
 from harness.tape import BERNOULLI, UNUSED, Slot
 
@@ -31,7 +33,7 @@ class _Layers(StackedLstm, TensorFlowAdapter):
     """How tf_keras draws and builds; `cell`: the general loop around LSTMCell instead of the LSTM layer."""
 
     options = dict(TensorFlowAdapter.options, implementation=None, unroll=False)
-    modules = ("tf_keras",)
+    modules: Tuple[str, ...] = ("tf_keras",)
     cell = False
 
     def check(self, job: Job) -> None:
@@ -41,10 +43,28 @@ class _Layers(StackedLstm, TensorFlowAdapter):
         refuse_rate_one(job, load(*self.modules))
 
     def network(self, tf: Any, job: Job) -> Network:
-        network = self.keras_network(sys.modules["tf_keras"], job)
+        network = self.keras_network(self.keras(), job)
         for name, variable in network.variables.items():
             variable.assign(tf.constant(job.weights[name], dtype=job.dtype))
         return network
+
+    def keras(self) -> Any:
+        """The Keras 2 that is meant."""
+        return sys.modules["tf_keras"]
+
+    def forced(self, state: float) -> bool:
+        """Whether a rate of recurrent dropout forces implementation 1."""
+        return state > 0.0
+
+    def native(self, job: Job) -> Dict[str, np.ndarray]:
+        if job.layer != "lstm":
+            return {}
+        tf = load(*self.modules)
+        stack = self.stack(self.keras(), self.halves(job)[0])
+        stack.name("")
+        for name, variable in stack.variables.items():
+            variable.assign(tf.constant(job.weights[name], dtype=job.dtype))
+        return keras_native(stack, tensors(job.inputs), lambda value: np.array(value.numpy()))
 
     def redraws(self, half: Half) -> bool:
         """Whether the general loop draws anew at every step."""
@@ -70,7 +90,7 @@ class _Layers(StackedLstm, TensorFlowAdapter):
             shape = (half.batch, half.time, half.features)
             first = Slot(half.prefix + "input", BERNOULLI, shape, (1, *shape), (0,))
             return [first] + [unused(shape)] * (GATES - 1) if below > 0.0 else []
-        used = GATES if state > 0.0 or self.option(half.job, "implementation") == 1 else 1
+        used = GATES if self.forced(state) or self.option(half.job, "implementation") == 1 else 1
         steps: Sequence[int] = range(half.time) if self.redraws(half) else (0,)
         found: List[Slot] = []
         kinds: List[Tuple[str, Tuple[int, int], Any]] = []

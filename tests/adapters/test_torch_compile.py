@@ -15,11 +15,12 @@ COMPILED = pytest.mark.parametrize("backend", ["aot_eager", pytest.param("induct
 
 
 @COMPILED
-@pytest.mark.parametrize("index", [0, 5])
-def test_compiled_layers(index: int, backend: str) -> None:
+@pytest.mark.parametrize("name", ["torch.nn.Dropout", "torch.nn.AlphaDropout"])
+def test_compiled_layers(name: str, backend: str) -> None:
     """The compiled graph takes its masks from the tape; with the seed of eager torch it draws what eager torch draws."""
-    job = call(CASES[index], options={"compile": backend})
-    eager = call(CASES[index]).run()
+    case = next(case for case in CASES if case[1] == name)
+    job = call(case, options={"compile": backend})
+    eager = call(case).run()
     result = job.run()
     np.testing.assert_array_equal(result.draws["input"].values, eager.draws["input"].values)
     assert job.worst(result) <= 1.0

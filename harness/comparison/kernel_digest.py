@@ -61,11 +61,3 @@ class Digest:
 
 def _little(chunk: NDArray[Any]) -> NDArray[Any]:
     return chunk if np.little_endian or chunk.dtype.itemsize == 1 else chunk.byteswap()
-
-
-def digest(array: NDArray[Any]) -> str:
-    """The digest of an array of any layout and byte order."""
-    dtype = array.dtype.newbyteorder("=")
-    whole = Digest(dtype.name, array.shape, array.nbytes)
-    whole.update(np.ascontiguousarray(array, dtype=dtype).reshape(-1))
-    return whole.hexdigest()

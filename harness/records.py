@@ -206,7 +206,7 @@ class Variant:
 class Pass:
     """One call of an implementation within a job.
 
-    role  `train` (or the case's mode), `repeat` (the same seed again), `eval`.
+    role  `train` (or the case's mode), `repeat` (the same seed again), `eval`, `again` (a second call after one seeding).
     tape  canonical decisions (bool) and standard normals by site, for replay; None: the framework draws.
     """
 
@@ -219,18 +219,26 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class PassResult:
-    """What one pass gave. `draws` are canonical, by site and draw kind: `input`, or `input/normal` beside it."""
+    """What one pass gave. `draws` are canonical, by site and draw kind: `input`, or `input/normal` beside it.
+
+    order   (site, native shape) of every draw in the order in which it was made; the site is "" for one that is not used.
+    """
 
     outputs: Arrays
     gradients: Arrays
     draws: Draws
     note: str = ""
     seconds: float = 0.0
+    order: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """All passes of one (variant, backend), or the one verdict that stands for them."""
+    """All passes of one (variant, backend), or the one verdict that stands for them.
+
+    native  the framework's own parameters and states (harness.adapters.base.Adapter.native), where they were asked for;
+            native_failure why there are none.
+    """
 
     variant: Variant
     backend: BackendRef
@@ -244,6 +252,8 @@ class JobResult:
     device: str = ""
     recipe: bool = False
     seconds: float = 0.0
+    native: Arrays = field(default_factory=dict)
+    native_failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class Job(NamedTuple):
     inputs, weights   canonical arrays by name.
     cotangents  by output name; empty: no gradients are wanted.
     tape        canonical decisions (bool) and standard normals by site; None: native draws.
+    calls       how often the layer is called, after one seeding; the last call's results and draws are returned.
     """
 
     layer: str
@@ -62,6 +63,7 @@ class Job(NamedTuple):
     weights: Dict[str, np.ndarray]
     cotangents: Dict[str, np.ndarray]
     tape: Optional[Dict[str, np.ndarray]]
+    calls: int = 1
 
     @property
     def train(self) -> bool:
@@ -83,11 +85,12 @@ class Outcome(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What `Adapter.run` returns: the outcome and the canonical draws by site."""
+    """What `Adapter.run` returns: the outcome, the canonical draws by site, and (site, native shape) of each in order."""
 
     outputs: Dict[str, np.ndarray]
     gradients: Dict[str, np.ndarray]
     draws: Dict[str, Draw]
+    order: Tuple[Tuple[str, Tuple[int, ...]], ...] = ()
 
 
 class Tap(object):
@@ -136,6 +139,8 @@ class Adapter(object):
     noises: Tuple[str, ...] = ("bernoulli",)
     #: the kind's settings that it understands; any other that is set (not False, None or zero) is refused.
     settings: Tuple[str, ...] = PLAIN_SETTINGS
+    #: whether it can be called again without a new seed (Job.calls): where the caller hands in a key it cannot.
+    recalls: bool = False
 
     def check(self, job: Job) -> None:
         """Raise Unsupported for what this implementation cannot express (subclasses call super first)."""
@@ -170,13 +175,29 @@ class Adapter(object):
     def run(self, job: Job) -> Result:
         """Check, run under the tap, name the draws. Raises Unsupported or TapeMismatch."""
         self.check(job)
+        if job.calls > 1 and not self.recalls:
+            raise Unsupported("is not called twice after one seeding")
         slots = self.slots(job)
         tap = self.tap(None if job.tape is None else native_tape(job, slots))
         with tap:
             outcome = self.call(job)
         if tap.replay:
             raise TapeMismatch("%d of the tape's draws were never taken" % len(tap.replay))
-        return Result(outcome.outputs, outcome.gradients, assign(tap.draws, slots))
+        draws = tap.draws
+        if job.calls > 1 and len(draws) == job.calls * len(slots):
+            # A layer that keeps its mask for later calls draws once; one that does not, once a call.
+            draws = draws[-len(slots) :] if slots else []
+        order = tuple((slot.site, tuple(slot.shape)) for slot in slots)
+        return Result(outcome.outputs, outcome.gradients, assign(draws, slots), order)
+
+    def native(self, job: Job) -> Dict[str, np.ndarray]:
+        """What the framework itself holds and returns, untranslated; {} where there is nothing of its own to tell.
+
+        Its parameter arrays under its own names and in its own layout, in its own order; and, of a call without dropout,
+        the final states in the order in which its API returns them, as `state0` and `state1`. From these the host measures
+        gate order, orientation, biases and state order (harness.comparison.native). The job is in evaluation mode.
+        """
+        return {}
 
 
 def native_tape(job: Job, slots: Sequence[Slot]) -> List[Draw]:

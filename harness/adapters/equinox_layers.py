@@ -8,8 +8,11 @@ Imported on Python 3.6 with NumPy alone: equinox is imported inside functions.
 
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+import numpy as np
+
 from harness.adapters.base import Job, Unsupported, implementation
-from harness.adapters.jax_adapter import Function, JaxAdapter, active, kind_of
+from harness.adapters.jax_adapter import Function, JaxAdapter, active, kind_of, precision
+from harness.adapters.jax_native import given, shown, single
 from harness.adapters.jax_stack import (
     DropOf,
     Layer,
@@ -19,7 +22,9 @@ from harness.adapters.jax_stack import (
     State,
     Weights,
     halves,
+    initial_states,
     places,
+    state_names,
 )
 from harness.tape import Slot
 
@@ -131,6 +136,23 @@ class LSTMCell(StackAdapter):
             return y, [state for _, state in ran]
 
         return sequence, drop
+
+    def native(self, job: Job) -> Dict[str, np.ndarray]:
+        """The cell's arrays, and the state that it returns at the last step; of one layer in one direction."""
+        if not single(job):
+            return {}
+        import jax
+
+        with precision(job.dtype):
+            arrays, weights = given(self, job)
+            cell = self.cell(weights)
+            state: Any = initial_states(job, arrays, arrays["x"])[0][0]
+            if "c" not in state_names(job):
+                state = state[0]
+            for step in range(arrays["x"].shape[1]):
+                state = jax.vmap(cell)(arrays["x"][:, step], state)
+            held = {name: value for name, value in vars(cell).items() if hasattr(value, "shape")}
+            return shown(held, state)
 
     def cell(self, weights: Weights) -> Any:
         """The cell with its weights in place: weight_ih = W^T, weight_hh = U^T, bias = b."""

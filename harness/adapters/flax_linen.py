@@ -9,6 +9,8 @@ Imported on Python 3.6 with NumPy alone: flax is imported inside functions.
 
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+import numpy as np
+
 from harness.adapters.base import Job, Unsupported, implementation
 from harness.adapters.flax_settings import (
     ALL_STEPS,
@@ -19,7 +21,8 @@ from harness.adapters.flax_settings import (
     check_settings,
     state_of,
 )
-from harness.adapters.jax_adapter import Function, JaxAdapter, active, whole
+from harness.adapters.jax_adapter import Function, JaxAdapter, active, precision, whole
+from harness.adapters.jax_native import given, shown, single
 from harness.adapters.jax_stack import (
     DropOf,
     Layer,
@@ -30,6 +33,7 @@ from harness.adapters.jax_stack import (
     Weights,
     broadcast_dims,
     drop_weights,
+    initial_states,
     places,
 )
 from harness.tape import Slot
@@ -124,6 +128,21 @@ class _Stack(StackAdapter):
             parameters["i" + gate] = {"kernel": weights.kernel[:, block]}
             parameters["h" + gate] = {"kernel": weights.recurrent_kernel[:, block], "bias": weights.bias[block]}
         return parameters
+
+    def native(self, job: Job) -> Dict[str, np.ndarray]:
+        """The cells' parameters, and the carry of nn.RNN; of one layer in one direction."""
+        if not single(job) or job.config.get("recurrent_activation"):
+            return {}
+        import flax.linen as nn
+
+        with precision(job.dtype):
+            arrays, weights = given(self, job)
+            rnn = nn.RNN(getattr(nn, self.cell)(weights.units), return_carry=True)
+            held = self.parameters(weights)
+            state = initial_states(job, arrays, arrays["x"])[0][0]
+            variables = {"params": {"cell": held}}
+            carry, _ = rnn.apply(variables, arrays["x"], initial_carry=carry_of(job, state))
+            return shown(held, carry)
 
     def model(self, job: Job, key: Any) -> Tuple[SequenceOf, DropOf]:
         """What the module's compact method calls: nn.RNN around a cell for each layer, two of them in an nn.Bidirectional.

@@ -8,6 +8,8 @@ Imported on Python 3.6 with NumPy alone: flax is imported inside functions.
 
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+import numpy as np
+
 from harness.adapters.base import Job, Unsupported, implementation
 from harness.adapters.flax_settings import (
     ALL_STEPS,
@@ -18,8 +20,19 @@ from harness.adapters.flax_settings import (
     check_settings,
     state_of,
 )
-from harness.adapters.jax_adapter import Function, JaxAdapter, active, whole
-from harness.adapters.jax_stack import DropOf, Layer, Part, SequenceOf, StackAdapter, State, Weights, broadcast_dims
+from harness.adapters.jax_adapter import Function, JaxAdapter, active, precision, whole
+from harness.adapters.jax_native import given, shown, single
+from harness.adapters.jax_stack import (
+    DropOf,
+    Layer,
+    Part,
+    SequenceOf,
+    StackAdapter,
+    State,
+    Weights,
+    broadcast_dims,
+    initial_states,
+)
 from harness.tape import Slot
 
 
@@ -100,6 +113,20 @@ class _Stack(StackAdapter):
             return y, [state_of(carry) for carry in carries]
 
         return sequence, drop
+
+    def native(self, job: Job) -> Dict[str, np.ndarray]:
+        """The cell's parameters, and the carry of nnx.RNN; of one layer in one direction."""
+        if not single(job):
+            return {}
+        from flax import nnx
+
+        with precision(job.dtype):
+            arrays, weights = given(self, job)
+            cell = self.cell(arrays["x"].shape[-1], job, weights)
+            held = nnx.to_pure_dict(nnx.state(cell, nnx.Param))
+            state = initial_states(job, arrays, arrays["x"])[0][0]
+            carry, _ = nnx.RNN(cell)(arrays["x"], initial_carry=carry_of(job, state), return_carry=True)
+            return shown(held, carry)
 
     def cell(self, features: int, job: Job, weights: Weights) -> Any:
         """The cell with its weights in place."""

@@ -12,9 +12,12 @@ Import policy: Keras is imported inside functions only.
 
 from typing import Any, Dict, List
 
+import numpy as np
+
 from harness.adapters.base import Job, SiteSpec, Unsupported
-from harness.adapters.keras3_run import KerasAdapter, keras_implementation
-from harness.adapters.keras3_stack import GATES, EncoderDecoder, Half, StackedLstm
+from harness.adapters.keras3_load import load
+from harness.adapters.keras3_run import KerasAdapter, assign, keras_implementation, precision
+from harness.adapters.keras3_stack import GATES, EncoderDecoder, Half, StackedLstm, keras_native
 from harness.adapters.tensorflow_base import Network
 from harness.tape import BERNOULLI, Slot
 
@@ -40,6 +43,17 @@ class _Layers(StackedLstm, KerasAdapter):
 
     def network(self, keras: Any, job: Job) -> Network:
         return self.keras_network(keras, job)
+
+    def native(self, job: Job) -> Dict[str, np.ndarray]:
+        if job.layer != "lstm":
+            return {}
+        keras = load(job.backend)
+        with precision(job):
+            stack = self.stack(keras, self.halves(job)[0])
+            stack.name("")
+            assign(Network(stack.variables, stack.layers, dict), job)
+            inputs = {name: keras.ops.convert_to_tensor(array) for name, array in job.inputs.items()}
+            return keras_native(stack, inputs, lambda value: np.array(keras.ops.convert_to_numpy(value)))
 
     def layer_slots(self, half: Half, index: int) -> List[Slot]:
         below, state = half.rates(index)

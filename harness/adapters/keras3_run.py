@@ -36,6 +36,11 @@ class KerasAdapter(Adapter):
         self._tap: Optional[Tap] = None
         self._compiled: "OrderedDict[str, _Compiled]" = OrderedDict()
 
+    @property
+    def recalls(self) -> bool:  # type: ignore[override]
+        """On JAX a layer's random state is an argument of the compiled function: there a second call is the caller's."""
+        return _worker_backend() != "jax"
+
     def check(self, job: Job) -> None:
         super(KerasAdapter, self).check(job)
         for name, backend in (("tf_function", "tensorflow"), ("jit", "jax")):
@@ -85,7 +90,7 @@ class KerasAdapter(Adapter):
     def _run_jax(self, keras: Any, job: Job) -> Outcome:
         assert isinstance(self._tap, KerasJaxTap)
         use_compilation_cache()
-        with _precision(job.dtype):
+        with precision(job):
             key = _signature(job)
             if key not in self._compiled:
                 self._compiled[key] = _Compiled(self.prepared(keras, job), job, bool(self.option(job, "jit")))
@@ -145,7 +150,8 @@ def run_torch(network: Network, job: Job) -> Outcome:
     inputs = {name: from_numpy(array).requires_grad_(wanted) for name, array in job.inputs.items()}
     torch.manual_seed(job.seed)
     with torch.set_grad_enabled(wanted):
-        outputs = network.forward(inputs)
+        for _ in range(job.calls):
+            outputs = network.forward(inputs)
     gradients: Dict[str, np.ndarray] = {}
     if wanted:
         leaves: Dict[str, Leaf] = {name: (tensor, same) for name, tensor in inputs.items()}
@@ -155,13 +161,13 @@ def run_torch(network: Network, job: Job) -> Outcome:
 
 
 @contextlib.contextmanager
-def _precision(dtype: str) -> Iterator[None]:
+def precision(job: Job) -> Iterator[None]:
     """JAX computes in float64 only where it has been told so."""
-    import jax
-
-    if dtype != "float64":
+    if job.backend != "jax" or job.dtype != "float64":
         yield
         return
+    import jax
+
     enable = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
     with enable(True):
         yield

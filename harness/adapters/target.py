@@ -20,7 +20,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 import numpy as np
 
 from harness.adapters._layouts import Label, match
-from harness.adapters.base import Adapter, Job, Outcome, Result, Tap, native_tape
+from harness.adapters.base import Adapter, Job, Outcome, Result, Tap, Unsupported, native_tape
 from harness.tape import assign
 
 Arrays = Dict[str, Any]
@@ -171,13 +171,16 @@ class Target(Adapter):
 
     def run(self, job: Job) -> Result:
         """As the base, but the slots are found from what was drawn."""
+        if job.calls > 1:
+            raise Unsupported("a target is called once a seed")
         tap = self.tap(None)
         outcome = self.attempt(job._replace(tape=None), tap)
         slots = match(tap.draws, self.labels, job.sites)
         if job.tape is not None:
             tap = self.tap(native_tape(job, slots))
             outcome = self.attempt(job, tap)
-        return Result(outcome.outputs, outcome.gradients, assign(tap.draws, slots))
+        order = tuple((slot.site, tuple(slot.shape)) for slot in slots)
+        return Result(outcome.outputs, outcome.gradients, assign(tap.draws, slots), order)
 
 
 _FRAMEWORKS: Dict[str, Type[Target]] = {}

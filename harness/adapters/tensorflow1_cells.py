@@ -18,6 +18,8 @@ Import policy: TensorFlow is imported inside functions only.
 
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+import numpy as np
+
 from harness.adapters.base import PLAIN_SETTINGS, Adapter, Job, Outcome, Unsupported, implementation
 from harness.adapters.tensorflow1_base import RULE, Tensors, given_variables, igfo, require_eager, require_one, run
 from harness.adapters.tensorflow_arrays import load
@@ -188,10 +190,28 @@ class Cells(Adapter):
 
         return run(job, forward, self._tap, bool(self.option(job, "eager")))
 
-    def forward(self, tf: Any, job: Job, inputs: Tensors, weights: Tensors) -> Tensors:
-        """Run the cells over the sequence; states come and go as (c, h)."""
+    def native(self, job: Job) -> Dict[str, np.ndarray]:
+        """The variables that the cells ask for, and the parts of the state that the runner returns, in their order."""
+        tf = load()
+        asked: Tensors = {}
+
+        def forward(inputs: Tensors, weights: Tensors) -> Tensors:
+            self.forward(tf, job, inputs, weights, asked)
+            return asked
+
+        return run(job, forward, self.tap(None), bool(self.option(job, "eager"))).outputs
+
+    def forward(self, tf: Any, job: Job, inputs: Tensors, weights: Tensors, asked: Optional[Tensors] = None) -> Tensors:
+        """Run the cells over the sequence; states come and go as (c, h). `asked` gets what is TensorFlow's own."""
         sizes = self.sizes(job)
-        with given_variables(tf, "harness", lambda name: self.variable(tf, sizes, weights, name)):
+
+        def find(name: str) -> Any:
+            tensor = self.variable(tf, sizes, weights, name)
+            if asked is not None:
+                asked[name.split("/", 1)[-1]] = tensor
+            return tensor
+
+        with given_variables(tf, "harness", find):
             cell = self.stack(tf, job)
             state = self.start(tf, job, inputs)
             lengths = tf.cast(inputs["lengths"], tf.int32) if "lengths" in inputs else None
@@ -205,8 +225,12 @@ class Cells(Adapter):
                 emitted, last = tf.contrib.rnn.static_rnn(cell, steps, initial_state=state, sequence_length=lengths)
                 y = tf.stack(emitted, axis=1)
         outputs = {"y": y if job.config.get("return_sequences") else y[:, -1]}
+        states = [last] if sizes.layers == 1 else list(last)
+        if asked is not None:
+            parts_of = [list(state) for state in states]
+            for index, same_part in enumerate(zip(*parts_of)):
+                asked["state%d" % index] = same_part[0] if sizes.layers == 1 else tf.stack(same_part)
         if job.config.get("return_state"):
-            states = [last] if sizes.layers == 1 else list(last)
             for name, index in (("h", 1), ("c", 0)):
                 parts = [state[index] for state in states]
                 outputs[name] = parts[0] if sizes.layers == 1 else tf.stack(parts)

@@ -35,6 +35,7 @@ class TensorFlowAdapter(Adapter):
     """One TensorFlow API. Subclasses write `slots` and `network`. Option `tf_function` traces the call."""
 
     options: Dict[str, Any] = {"tf_function": False}
+    recalls = True
     #: further modules to import with TensorFlow.
     modules: Sequence[str] = ()
 
@@ -80,7 +81,8 @@ def run_tensorflow(network: Network, job: Job, tf_function: bool) -> Outcome:
     run = tf.function(step) if tf_function else step
     inputs = tensors(job.inputs)
     inputs.update(network.extra)
-    outputs, gradients = run(inputs, tensors(job.cotangents))
+    for _ in range(job.calls):
+        outputs, gradients = run(inputs, tensors(job.cotangents))
     return Outcome(to_numpy(outputs), to_numpy(gradients))
 
 

@@ -30,6 +30,8 @@ def transposed(tensor: Any) -> Any:
 class TorchAdapter(Adapter):
     """One torch implementation."""
 
+    recalls = True
+
     def tap(self, replay: Optional[Sequence[Draw]]) -> TorchTap:
         return TorchTap(replay)
 
@@ -64,13 +66,26 @@ class TorchAdapter(Adapter):
         # Building may have drawn initial weights: the stream starts here, as after a user's own manual_seed.
         torch.manual_seed(job.seed)
         with torch.set_grad_enabled(wants_gradients):
-            outputs = self.forward(job, built, inputs)
+            for _ in range(job.calls):
+                outputs = self.forward(job, built, inputs)
         gradients: Dict[str, np.ndarray] = {}
         if wants_gradients:
             leaves: Dict[str, Leaf] = {name: (tensor, same) for name, tensor in differentiable.items()}
             leaves.update(self.leaves(job, built))
             gradients = vector_jacobian(outputs, job.cotangents, leaves)
         return Outcome({name: owned(tensor) for name, tensor in outputs.items()}, gradients)
+
+
+def parameters(module: Any) -> Dict[str, np.ndarray]:
+    """A module's parameters under torch's names; of a list of modules those of the ones that have any."""
+    own = [part for part in module if next(part.parameters(), None) is not None]
+    if len(own) == 1:
+        return {name: owned(tensor) for name, tensor in own[0].named_parameters()}
+    return {
+        "%d.%s" % (index, name): owned(tensor)
+        for index, part in enumerate(own)
+        for name, tensor in part.named_parameters()
+    }
 
 
 def owned(tensor: Any) -> np.ndarray:

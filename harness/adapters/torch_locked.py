@@ -108,6 +108,15 @@ class LockedStack(Stack):
             last_c.append(c)
         return y.transpose(0, 1), torch.cat(last_h), torch.cat(last_c)
 
+    def native_states(self, built: Any, x: Any, state: State) -> Tuple[Any, ...]:
+        y = x.transpose(0, 1).contiguous()
+        last: List[Any] = []
+        for layer, lstm in enumerate(built):
+            start = (state[0][layer : layer + 1].contiguous(), state[1][layer : layer + 1].contiguous())
+            y, found = self.layer(lstm, y, start)
+            last.append(found)
+        return tuple(torch_module().cat(states) for states in zip(*last))
+
     def layer(self, lstm: Any, x: Any, state: State) -> Any:
         """Call one layer."""
         return lstm(x, state)

@@ -2,8 +2,11 @@
 
 from typing import Any, Dict, List, Type
 
+import numpy as np
+
 from harness.adapters.base import Job, implementation
-from harness.adapters.torch_base import Leaf, TorchAdapter
+from harness.adapters.torch_arrays import from_numpy, torch_module
+from harness.adapters.torch_base import Leaf, TorchAdapter, owned, parameters
 from harness.adapters.torch_locked import LockedStack
 from harness.adapters.torch_loops import CellStack, FormulaStack
 from harness.adapters.torch_native_lstm import NativeStack
@@ -44,8 +47,23 @@ class Sequence(TorchAdapter):
         return outputs
 
 
+class Modules(Sequence):
+    """A stack of torch's own modules, whose parameters and states can be shown as they are."""
+
+    def native(self, job: Job) -> Dict[str, np.ndarray]:
+        torch = torch_module()
+        stack = self.stack(job)
+        with torch.no_grad():
+            built = self.build(job, {name: from_numpy(array) for name, array in job.weights.items()})
+            found = parameters(built)
+            inputs = {name: from_numpy(array) for name, array in job.inputs.items()}
+            states = stack.native_states(built, inputs["x"], stack.start(inputs, inputs["x"]))
+        found.update(("state%d" % index, owned(state)) for index, state in enumerate(states))
+        return found
+
+
 @implementation("torch.nn.LSTM", ["torch"], "lstm", needs=["torch"])
-class LSTM(Sequence):
+class LSTM(Modules):
     """https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html ; `dropout` acts between its layers."""
 
     options = NativeStack.defaults
@@ -55,7 +73,7 @@ class LSTM(Sequence):
 
 
 @implementation("torch.nn.LSTMCell", ["torch"], "lstm", needs=["torch"], recipe=True)
-class LSTMCell(Sequence):
+class LSTMCell(Modules):
     """A native cell in a loop of ours, with masks on what enters and leaves each step."""
 
     options = CellStack.defaults
@@ -77,7 +95,7 @@ class Formula(Sequence):
 
 
 @implementation("recipe.LockedDropout", ["torch"], "lstm", needs=["torch"], recipe=True)
-class Locked(Sequence):
+class Locked(Modules):
     """One nn.LSTM a layer with LockedDropout before, between and after them, as in AWD-LSTM."""
 
     sites = LockedStack.sites
@@ -86,7 +104,7 @@ class Locked(Sequence):
 
 
 @implementation("recipe.WeightDrop", ["torch"], "lstm", needs=["torch"], recipe=True)
-class WeightDrop(Sequence):
+class WeightDrop(Modules):
     """nn.LSTM with dropped recurrent weights, and its own dropout between layers."""
 
     options = WeightDropStack.defaults
@@ -96,7 +114,7 @@ class WeightDrop(Sequence):
 
 
 @implementation("recipe.AWD_LSTM", ["torch"], "lstm", needs=["torch"], recipe=True)
-class Awd(Sequence):
+class Awd(Modules):
     """WeightDrop and LockedDropout together: the recurrent part of AWD-LSTM."""
 
     options = AwdStack.defaults

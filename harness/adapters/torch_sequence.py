@@ -87,6 +87,10 @@ class Stack(object):
         """Run x (B, T, D) from a state; returns y (B, T, N P) and the last h and c."""
         raise NotImplementedError
 
+    def native_states(self, built: Any, x: Any, state: State) -> Tuple[Any, ...]:
+        """The final states as torch returns them, untranslated, for x (B, T, D) without dropout; () where not to be had."""
+        return ()
+
     def start(self, inputs: Dict[str, Any], like: Any) -> State:
         """The initial state of the inputs `h0` and `c0`; zeros where they are not given."""
         found = []

@@ -40,7 +40,7 @@ def compare(result: JobResult, context: Context, today: datetime.date) -> Compar
     if result.backend.recorded is not None:
         findings: Iterable[Finding] = recorded.findings(context, result.backend)
         return gathered(result, map(row, findings), today)
-    owed = planned(context, chosen(variant))
+    owed = planned(context, chosen(variant), result.backend)
     if result.verdict is not None:
         name = "mask.sites" if result.verdict is Verdict.FAIL else RAN
         if result.missing:
@@ -52,9 +52,11 @@ def compare(result: JobResult, context: Context, today: datetime.date) -> Compar
     if not owed:
         finding = Finding("checks.planned", Verdict.ERROR, cause="no check applies to this case: nothing was compared")
         return gathered(result, [row(finding)], today)
-    evidence = Evidence(context, result.passes)
+    evidence = Evidence(context, result.passes, result.native, result.native_failure)
+    evidence.job = result
     rows = [row(finding) for finding in answers(evidence, owed)]
-    return dataclasses.replace(gathered(result, rows, today, masks(evidence)), profile=measured_profile(evidence))
+    compared = with_causes(gathered(result, rows, today, masks(evidence)), evidence)
+    return dataclasses.replace(compared, profile=measured_profile(evidence))
 
 
 def measured_profile(evidence: Evidence) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ from harness.cases import materialise, numpy_dtype
 from harness.comparison.tolerance import Bound, sensitivity
 from harness.execution.plan import make_tape
 from harness.layers.base import Evaluation, LayerKind, kinds, tape_keys
-from harness.records import Arrays, Draws, Pass, PassResult, Variant
+from harness.records import Arrays, Draws, JobResult, Pass, PassResult, Variant
 from harness.rounding import Rounding
 from harness.tape import NORMAL, decisions, standard_normal
 
@@ -132,8 +132,19 @@ def flat_result(result: PassResult) -> Arrays:
 class Evidence:
     """What one implementation gave, and what it is compared with; what every check is handed."""
 
-    def __init__(self, context: Context, passes: tuple[tuple[Pass, PassResult], ...]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        passes: tuple[tuple[Pass, PassResult], ...],
+        native: Arrays | None = None,
+        native_failure: str = "",
+    ) -> None:
         self.context = context
+        #: the framework's own parameters and states, where a profile asked for them, or why there are none.
+        self.native: Arrays = native or {}
+        self.native_failure = native_failure
+        #: whose evidence it is: implementation and versions; None where a check needs neither.
+        self.job: JobResult | None = None
         self.variant = context.variant
         self.passes = passes
         self._references: dict[int, Evaluation] = {}

@@ -6,6 +6,7 @@ where both were measured.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -14,13 +15,15 @@ from harness.comparison.checks.mask import measured_axes, same
 from harness.comparison.checks.scale import scaled_site
 from harness.comparison.checks.state import distance, states
 from harness.comparison.checks.value import limit_of
-from harness.comparison.context import Evidence, flat_result, flatten
-from harness.execution.plan import EVAL, OTHER, REPEAT
-from harness.layers.base import tape_keys
+from harness.comparison.context import Evidence, flat_result, flatten, wide
+from harness.comparison.native import native_facts, sized
+from harness.execution.plan import AGAIN, EVAL, OTHER, REPEAT, active
+from harness.layers.base import Evaluation, tape_keys
 from harness.records import Pass, PassResult, Site
-from harness.tape import BERNOULLI, KEEP_RULES, UNIFORM, Draw, decisions
+from harness.tape import BERNOULLI, KEEP_RULES, NORMAL, UNIFORM, Draw, decisions
 
 Profile = dict[str, str]
+EVERYTHING = "in everything"
 
 
 def profile(evidence: Evidence) -> Profile:
@@ -30,7 +33,7 @@ def profile(evidence: Evidence) -> Profile:
     one, result = evidence.main[0]
     found: Profile = {}
     if evidence.variant.mode == "train":
-        found["draws, in order"] = ", ".join(result.draws) or "nothing"
+        found["draws, in order"] = drawn_in_order(result)
         found["draws in evaluation"] = evaluation_draws(evidence)
         for site in evidence.variant.sites:
             for key, _ in tape_keys(site):
@@ -39,7 +42,9 @@ def profile(evidence: Evidence) -> Profile:
         found |= seeds(evidence)
     found |= scale(evidence)
     found |= state(evidence, one, result)
-    found["agrees with the reference"] = agreement(evidence, one, result)
+    agrees = agreement(evidence, one, result)
+    found |= native_facts(evidence, agrees == EVERYTHING)
+    found["agrees with the reference"] = agrees
     return {name: text for name, text in found.items() if text}
 
 
@@ -54,8 +59,11 @@ def of_site(evidence: Evidence, site: Site, key: str, one: Pass, result: PassRes
         f"{key}: cannot be told": ", ".join(axis for axis in site.axes if axis in unknown),
         f"{key}: values in one mask": str(draw.values.size),
     }
+    found[f"{key}: a second call"] = second_call(evidence, key)
     if draw.kind == UNIFORM:
         found[f"{key}: keeps where"] = keep_rule(evidence, site, key, one, result)
+    if draw.kind != NORMAL and site.noise == "bernoulli" and active(site):
+        found[f"{key}: survivors times"] = survivors(evidence, site, one, result)
     if "gates" in site.axes and "gates" in apart and draw.kind in (BERNOULLI, UNIFORM):
         found[f"{key}: gates with equal masks"] = equal_gates(site, draw)
     return found
@@ -75,14 +83,63 @@ def keep_rule(evidence: Evidence, site: Site, key: str, one: Pass, result: PassR
     for rule in KEEP_RULES:
         kept = decisions(draw._replace(rule=rule), site.rate)
         draws = {**evidence.drawn(one, result), key: kept}
-        expected = flatten(evidence.context.reference(draws, train=True, gradients=False))
-        if all(
-            name in result.outputs
-            and distance(result.outputs[name], array) <= limit_of(evidence.context, name, one.mode)[0]
-            for name, array in expected.items()
-        ):
+        if explains(evidence, one, result, evidence.context.reference(draws, train=True, gradients=False)):
             fitting.append(rule)
     return " or ".join(fitting) or "no rule known here"
+
+
+def explains(evidence: Evidence, one: Pass, result: PassResult, found: Evaluation) -> bool:
+    """Whether outputs of the reference are those of a pass, within their limits."""
+    return all(
+        name in result.outputs
+        and distance(result.outputs[name], array) <= limit_of(evidence.context, name, one.mode)[0]
+        for name, array in found.outputs.items()
+    )
+
+
+def survivors(evidence: Evidence, site: Site, one: Pass, result: PassResult) -> str:
+    """What this site's survivors are multiplied by, as the reference explains the outputs; "" where neither does."""
+    inputs, weights, _ = evidence.context.arrays()
+    fitting = []
+    for scale, words in (("inverted", "1 / (1 - rate)"), ("none", "1")):
+        sites = [
+            dataclasses.replace(other, scale=scale) if other is site else other for other in evidence.variant.sites
+        ]
+        drawn = evidence.drawn(one, result)
+        kind, config = evidence.context.kind, evidence.variant.config
+        try:
+            found = kind.evaluate(config, wide(inputs), wide(weights), sites, drawn, train=True)
+        except KeyError:
+            return ""
+        if explains(evidence, one, result, found):
+            fitting.append(words)
+    return " or ".join(fitting)
+
+
+def second_call(evidence: Evidence, key: str) -> str:
+    """Whether a second call of the same layer, with no new seed, has the first one's mask."""
+    again = evidence.of(AGAIN)
+    if not again or key not in again[0][1].draws:
+        return ""
+    equal = same(evidence.main[0][1].draws[key].values, again[0][1].draws[key].values)
+    return "the same mask" if equal else "drawn anew"
+
+
+def drawn_in_order(result: PassResult) -> str:
+    """Every native draw with its shape, in the order in which it was made; repeated ones, and repeated groups, once."""
+    if not result.order:
+        return ", ".join(result.draws) or "nothing"
+    drawn = [f"{site or 'unused'} {sized(shape)}" for site, shape in result.order]
+    for size in range(1, len(drawn) // 2 + 1):
+        if not len(drawn) % size and drawn == drawn[:size] * (len(drawn) // size) and len(set(drawn[:size])) > 1:
+            return f"{len(drawn) // size} times ({in_runs(drawn[:size])})"
+    return in_runs(drawn)
+
+
+def in_runs(texts: list[str]) -> str:
+    """Texts with repetitions counted: `4 x state.h (8, 10)`."""
+    runs = [(text, len(list(group))) for text, group in itertools.groupby(texts)]
+    return ", ".join(f"{count} x {text}" if count > 1 else text for text, count in runs)
 
 
 def equal_gates(site: Site, draw: Draw) -> str:
@@ -193,7 +250,7 @@ def agreement(evidence: Evidence, one: Pass, result: PassResult) -> str:
         for name, array in expected.items()
         if name not in actual or distance(actual[name], array) > limit_of(evidence.context, name, one.mode)[0]
     ]
-    return "in everything" if not far else f"not in {', '.join(far)}"
+    return EVERYTHING if not far else f"not in {', '.join(far)}"
 
 
 def differing(first: Profile, second: Profile) -> dict[str, tuple[str, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.execution.plan import AGAIN
 from harness.records import Arrays, BackendRef, Draws, JobResult, Pass, PassResult, Variant, Verdict
 from harness.tape import Draw
 
@@ -27,8 +28,12 @@ def request(
     inputs: Arrays,
     weights: Arrays,
     cotangents: Arrays,
+    profile: bool = False,
 ) -> tuple[dict[str, Any], Arrays]:
-    """Build the `run` request. A tape that several passes share is sent once, named by its seed."""
+    """Build the `run` request. A tape that several passes share is sent once, named by its seed.
+
+    profile   ask also for the framework's own parameters and states, once.
+    """
     arrays: Arrays = {f"inputs/{name}": array for name, array in inputs.items()}
     arrays.update({f"weights/{name}": array for name, array in weights.items()})
     arrays.update({f"cotangents/{name}": array for name, array in cotangents.items()})
@@ -38,7 +43,16 @@ def request(
         if one.tape is not None:
             tape = str(one.seed)
             arrays.update({f"tape/{tape}/{site}": array for site, array in one.tape.items()})
-        items.append({"role": one.role, "seed": one.seed, "mode": one.mode, "gradients": one.gradients, "tape": tape})
+        items.append(
+            {
+                "role": one.role,
+                "seed": one.seed,
+                "mode": one.mode,
+                "gradients": one.gradients,
+                "tape": tape,
+                "calls": 2 if one.role == AGAIN else 1,
+            }
+        )
     header = {
         "op": "run",
         "layer": variant.layer,
@@ -49,6 +63,7 @@ def request(
         "sites": [dataclasses.asdict(site) for site in variant.sites],
         "dtype": variant.dtype,
         "passes": items,
+        "native": profile and bool(weights),
     }
     return header, arrays
 
@@ -68,6 +83,9 @@ def result(
         return JobResult(variant, backend, verdict=Verdict.ERROR, message=str(header.get("message", "no answer")))
     seconds = sum(float(item["seconds"]) for item in header["passes"])
     for index, (one, item) in enumerate(zip(passes, header["passes"], strict=True)):
+        if item["verdict"] is not None and one.role == AGAIN:
+            # It is there for the profile alone, which then says nothing of calls.
+            continue
         if item["verdict"] is not None:
             return JobResult(
                 variant,
@@ -83,7 +101,10 @@ def result(
         prefix = f"{index}/"
         own = {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
         done.append((one, _pass_result(item, own)))
-    return JobResult(variant, backend, passes=tuple(done), recipe=recipe, seconds=seconds, **common)
+    native = {name[len("native/") :]: array for name, array in arrays.items() if name.startswith("native/")}
+    if "native" in header:
+        common["native_failure"] = str(header["native"])
+    return JobResult(variant, backend, passes=tuple(done), recipe=recipe, seconds=seconds, native=native, **common)
 
 
 def _pass_result(item: Mapping[str, Any], arrays: Arrays) -> PassResult:
@@ -95,4 +116,5 @@ def _pass_result(item: Mapping[str, Any], arrays: Arrays) -> PassResult:
     def part(prefix: str) -> Arrays:
         return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
 
-    return PassResult(part("outputs/"), part("gradients/"), draws, seconds=float(item["seconds"]))
+    order = tuple((str(site), tuple(shape)) for site, shape in item.get("order", ()))
+    return PassResult(part("outputs/"), part("gradients/"), draws, seconds=float(item["seconds"]), order=order)

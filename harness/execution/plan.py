@@ -20,11 +20,17 @@ from harness.records import Arrays, BackendRef, Pass, Site, Variant, Verdict
 
 #: Passes beside one for each seed. Their roles are what checks look for.
 REPEAT, EVAL, OTHER = "repeat", "eval", "other"
+#: A second call of the same layer after one seeding: of interest to the measured profile alone.
+AGAIN = "again"
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedJob:
-    """One (variant, backend) to run; or, with a verdict, the reason why it cannot. missing: for want of an installation."""
+    """One (variant, backend) to run; or, with a verdict, the reason why it cannot.
+
+    missing   for want of an installation.
+    profile   what only the measured profile needs is asked for too.
+    """
 
     variant: Variant
     backend: BackendRef
@@ -33,6 +39,7 @@ class PlannedJob:
     verdict: Verdict | None = None
     message: str = ""
     missing: bool = False
+    profile: bool = False
 
     @property
     def worker(self) -> tuple[str, str]:
@@ -81,12 +88,12 @@ def of_backend(backend: str, layer: str) -> list[Implementation]:
     return sorted(found, key=lambda one: (one.recipe, one.name))
 
 
-def passes_of(variant: Variant) -> tuple[Pass, ...]:
+def passes_of(variant: Variant, profile: bool = False) -> tuple[Pass, ...]:
     """The calls to make of each implementation of a variant.
 
     One for each seed; the first seed again, as often as the case repeats it (is it bit-equal, does the same seed give the same
     mask); an eval pass (does it equal the layer without dropout); and, where masks are drawn natively and the case has one seed
-    only, another seed.
+    only, another seed. For a profile also a second call after one seeding.
     """
     first = variant.seeds[0]
     replay = variant.draws == "replay" and variant.mode == "train"
@@ -102,6 +109,8 @@ def passes_of(variant: Variant) -> tuple[Pass, ...]:
         passes.append(Pass(OTHER, first + 1, variant.mode))
     if variant.mode == "train" and variant.sites:
         passes.append(Pass(EVAL, first, "eval"))
+    if profile and stochastic(variant) and not replay:
+        passes.append(Pass(AGAIN, first, variant.mode))
     return tuple(passes)
 
 

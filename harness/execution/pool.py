@@ -145,7 +145,9 @@ class Pool(Generic[Result, Context]):
                 assert environment is not None
                 self._workers[key] = Worker(environment, key[1])
             inputs, weights, cotangents = self._arrays(task.context)
-            header, arrays = messages.request(job.variant, job.backend, job.passes, inputs, weights, cotangents)
+            header, arrays = messages.request(
+                job.variant, job.backend, job.passes, inputs, weights, cotangents, job.profile
+            )
             answer, found = self._workers[key].ask(header, arrays, job.variant.timeout)
         except WorkerError as error:
             worker = self._workers.pop(key, None)

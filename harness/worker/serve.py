@@ -79,14 +79,41 @@ class Server(object):
             results.append(answer)
             for name, array in found.items():
                 out["%d/%s" % (index, name)] = array
-        return {"passes": results, "versions": versions(), "device": device(self.backend)}, out
+        answer = {"passes": results, "versions": versions(), "device": device(self.backend)}
+        if header.get("native"):
+            try:
+                job = self._job(
+                    header, dict(header["passes"][0], mode="eval", gradients=False, tape=None, calls=1), arrays
+                )
+                adapter = self.adapter(header["layer"], header["implementation"], header.get("target", ""))
+                out.update(("native/" + name, np.asarray(array)) for name, array in adapter.native(job).items())
+            except Exception as error:
+                # The passes' results stand; the profile says why this part of it is missing.
+                answer["native"] = "%s: %s" % (type(error).__name__, str(error).strip() or "no message")
+        return answer, out
 
     def _pass(self, header: Dict[str, Any], item: Dict[str, Any], arrays: Arrays) -> Tuple[Dict[str, Any], Arrays]:
         adapter = self.adapter(header["layer"], header["implementation"], header.get("target", ""))
+        result = adapter.run(self._job(header, item, arrays))
+        found: Arrays = {}
+        for name, array in result.outputs.items():
+            found["outputs/" + name] = np.asarray(array)
+        for name, array in result.gradients.items():
+            found["gradients/" + name] = np.asarray(array)
+        draws = []
+        for position, (site, draw) in enumerate(result.draws.items()):
+            found["draws/%d" % position] = np.asarray(draw.values)
+            params = {name: float(value) for name, value in draw.params.items()}
+            draws.append({"site": site, "kind": draw.kind, "rule": draw.rule, "params": params})
+        order = [[site, list(shape)] for site, shape in result.order]
+        return {"verdict": None, "draws": draws, "order": order}, found
+
+    def _job(self, header: Dict[str, Any], item: Dict[str, Any], arrays: Arrays) -> Job:
+        """The job of one pass."""
         tape = None
         if item["tape"] is not None:
             tape = named(arrays, "tape/%s/" % item["tape"])
-        job = Job(
+        return Job(
             layer=header["layer"],
             backend=self.backend,
             config=header["config"],
@@ -99,19 +126,8 @@ class Server(object):
             weights=named(arrays, "weights/"),
             cotangents=named(arrays, "cotangents/") if item["gradients"] else {},
             tape=tape,
+            calls=item.get("calls", 1),
         )
-        result = adapter.run(job)
-        found: Arrays = {}
-        for name, array in result.outputs.items():
-            found["outputs/" + name] = np.asarray(array)
-        for name, array in result.gradients.items():
-            found["gradients/" + name] = np.asarray(array)
-        draws = []
-        for position, (site, draw) in enumerate(result.draws.items()):
-            found["draws/%d" % position] = np.asarray(draw.values)
-            params = {name: float(value) for name, value in draw.params.items()}
-            draws.append({"site": site, "kind": draw.kind, "rule": draw.rule, "params": params})
-        return {"verdict": None, "draws": draws}, found
 
 
 def named(arrays: Arrays, prefix: str) -> Arrays:

@@ -16,6 +16,12 @@ class Unpredictable(UserError):
     """The stream makes no promise: nobody can say from the seed what it gives. The message says why."""
 
 
+def same_release(version: str, measured: str) -> bool:
+    """Whether a version such as 2.13 names the release 2.13.0."""
+    short, long = version.split("."), measured.split(".")
+    return long[: len(short)] == short
+
+
 @dataclass(frozen=True, slots=True)
 class Mask:
     """A predicted dropout mask.
@@ -42,9 +48,11 @@ class Mask:
     @property
     def provenance(self) -> str:
         """One line: which rule made the mask, and how well that rule is known."""
-        if self.confirmed:
-            known = f"confirmed bit for bit on {', '.join(self.measured)}"
-        else:
+        if not self.confirmed:
             known = "UNCONFIRMED: the rule was read, never compared with a run"
+        else:
+            known = f"confirmed bit for bit on {', '.join(self.measured)}"
+            if not any(same_release(self.version, measured) for measured in self.measured):
+                known += f", not measured on {self.version}"
         note = f"; {self.note}" if self.note else ""
         return f"{self.like} {self.version}: {self.stream}; rule {self.rule}, {known}{note}"

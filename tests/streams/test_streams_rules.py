@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import UserError
-from harness.streams import Mask, Unpredictable, decision, predict, predict_normal, registry
+from harness.streams import Mask, Unpredictable, accelerate, decision, predict, predict_normal, registry
 from harness.streams.decision import Decision
 from harness.streams.numbers import TYPES, at_least, floor_of_sum
 from harness.streams.rules import torch_cuda
@@ -35,6 +35,18 @@ def test_versions_choose_the_stream():
     assert not np.array_equal(old.keep, new.keep)
     without = predict("torch.nn.Dropout", "2.6", seed=7, shape=(100,), mkl=False)
     assert np.array_equal(without.keep, new.keep)
+
+
+def test_a_version_that_was_not_measured_is_told():
+    assert "not measured" not in predict("torch.nn.Dropout", "2.13", shape=(2,)).provenance
+    assert "not measured on 2.9" in predict("torch.nn.Dropout", "2.9", shape=(2,)).provenance
+
+
+def test_jax_of_old_draws_the_original_stream():
+    old, new = (predict("jax.random.bernoulli", version, shape=(100,)).keep for version in ("0.4.30", "0.5"))
+    asked = predict("jax.random.bernoulli", "0.10", shape=(100,), partitionable=False).keep
+    assert np.array_equal(old, asked)
+    assert not np.array_equal(old, new)
 
 
 def test_cuda_is_marked_unconfirmed():
@@ -252,6 +264,7 @@ def test_a_sequential_source_refuses_to_jump():
 def test_memory_is_flat(like, options):
     count = 8_000_000
     predict(like, shape=(10,), **options)
+    accelerate.prepare(count)  # importing Numba takes memory too
     tracemalloc.start()
     try:
         predict(like, shape=(count,), **options)

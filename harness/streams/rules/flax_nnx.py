@@ -14,7 +14,7 @@ from harness.streams.registry import Query, rule
 from harness.streams.rules.jax_random import STREAM, bernoulli, shared
 
 
-@rule("flax.nnx.Dropout", stream=STREAM + "; key by fold_in of counters", measured=("0.12.8",), since="0.10")
+@rule("flax.nnx.Dropout", stream=STREAM + "; key by fold_in of counters", measured=("0.12.8",), since="0.12")
 def nnx_dropout(
     query: Query,
     *,

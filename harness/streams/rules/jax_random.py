@@ -81,7 +81,6 @@ def follow(key: Key, path: Sequence[Sequence[Any]]) -> Key:
     stream=STREAM,
     measured=("0.10.2",),
     since="0.4",
-    note="before 0.5 jax_threefry_partitionable was off by default: give partitionable=False there",
     searched=({}, {"partitionable": False}, {"impl": "rbg"}, {"mode": "high"}),
     repeats=True,
 )
@@ -89,7 +88,7 @@ def jax_bernoulli(
     query: Query,
     *,
     impl: str = "threefry2x32",
-    partitionable: bool = True,
+    partitionable: bool | None = None,
     x64: bool = False,
     mode: str = "low",
     path: Sequence[Sequence[Any]] = (),
@@ -97,10 +96,12 @@ def jax_bernoulli(
     """Return jax.random.bernoulli(key, 1 - rate, shape) with p in `dtype`; every call with one key gives the same.
 
     impl           threefry2x32, rbg or unsafe_rbg (these two on the CPU).
-    partitionable  jax_threefry_partitionable.
+    partitionable  jax_threefry_partitionable; None: the version's default, which is on from 0.5.
     x64            jax_enable_x64: it decides how many bits of the seed count.
     mode           low or high.
     path           how the key came from jax.random.key(seed): ("split", num, index) and ("fold_in", data) steps.
     """
+    if partitionable is None:
+        partitionable = query.version >= (0, 5)
     key = follow(key_of(query.seed, impl, partitionable, x64), path)
     return bernoulli(key, 1.0 - query.rate, query.dtype, query.shape, mode)

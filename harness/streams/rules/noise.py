@@ -129,11 +129,13 @@ def jax_random_normal(
     query: Query,
     *,
     impl: str = "threefry2x32",
-    partitionable: bool = True,
+    partitionable: bool | None = None,
     x64: bool = False,
     path: Sequence[Sequence[Any]] = (),
 ) -> Normals:
     """Return jax.random.normal(key, shape, dtype); options as for jax.random.bernoulli."""
+    if partitionable is None:
+        partitionable = query.version >= (0, 5)
     return _jax(query, follow(key_of(query.seed, impl, partitionable, x64), path))
 
 

@@ -29,7 +29,7 @@ def profile(paths: tuple[str, ...], expression: str, backends: tuple[str, ...], 
     """
     from harness.commands.selection import backend_filter, select_cases
     from harness.reporting.exits import Exit
-    from harness.run import run
+    from harness.running import run
 
     variants = select_cases(paths, expression)
     found: dict[str, dict[str, dict[str, str]]] = {}

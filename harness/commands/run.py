@@ -137,7 +137,7 @@ def execute(
     from harness.commands.progress import Progress
     from harness.errors import HarnessError
     from harness.execution.plan import expand
-    from harness.run import run as run_cases
+    from harness.running import run as run_cases
 
     total = sum(1 for variant in variants for _ in expand(variant, keep))
     count = 0

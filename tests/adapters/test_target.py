@@ -13,7 +13,7 @@ from simulated import variant
 from harness.adapters._layouts import Label, match
 from harness.adapters.base import SiteSpec
 from harness.records import BackendRef, Compared, Variant, Verdict
-from harness.run import run
+from harness.running import run
 from harness.tape import BERNOULLI, Draw, TapeMismatch, assign
 
 PORTS = Path(__file__).parent / "ports"

@@ -43,7 +43,7 @@ def execution(monkeypatch):
     """Stand in for the workers: `execution.verdicts[label]` gives rows of made-up comparisons."""
     from harness.execution import plan
 
-    module = types.ModuleType("harness.run")
+    module = types.ModuleType("harness.running")
     module.verdicts = {}
     module.stop_after = None
     module.seen = {}
@@ -67,5 +67,5 @@ def execution(monkeypatch):
 
     module.run = run
     module.error = KeyboardInterrupt()
-    monkeypatch.setitem(sys.modules, "harness.run", module)
+    monkeypatch.setitem(sys.modules, "harness.running", module)
     return module

@@ -11,7 +11,7 @@ from harness.cases import load
 from harness.cli import main
 from harness.commands.init import FRAMEWORKS
 from harness.records import Verdict
-from harness.run import run
+from harness.running import run
 
 
 def call(*arguments: str) -> int:

@@ -15,7 +15,7 @@ from harness.execution.interpreters import find_interpreters
 from harness.execution.plan import passes_of, planned
 from harness.execution.process import Worker
 from harness.records import BackendRef, Verdict
-from harness.run import run
+from harness.running import run
 
 
 @pytest.fixture

@@ -168,6 +168,7 @@ class Variant:
     id        `cases/lstm/variational.yaml::[rate=0.5-dtype=float32]`; without a matrix, the file alone.
     config    the layer kind's settings, validated and with defaults filled in (a pydantic model of that kind).
     variant   the matrix values that made it.
+    predict   with draws "predicted": whose masks all backends get: `like` (an import name), `version`, `backend`.
     repeats   how often the first seed is run again; nondeterminism that strikes rarely needs many.
     checks    fnmatch patterns of the checks to plan; empty: all that apply.
     source    the case file's text.
@@ -191,6 +192,7 @@ class Variant:
     variant: Mapping[str, Any] = field(default_factory=dict)
     tolerance: Mapping[str, float] = field(default_factory=dict)
     checks: tuple[str, ...] = ()
+    predict: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 120.0
     repeats: int = 1
     tags: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from harness.cases.model import Model, ModelReader
 from harness.cases.problems import Complaints, Path, dotted, show, validate
 from harness.cases.schema import CaseFile
 from harness.cases.template import Template
-from harness.errors import Place, Problem, did_you_mean
+from harness.errors import Place, Problem, UserError, did_you_mean
 from harness.layers.base import LayerKind, kinds
 from harness.records import Variant
 
@@ -101,7 +101,7 @@ class Builder:
             return None
         if partial or case is None or model is None:
             return None
-        return Variant(
+        variant = Variant(
             id=self.document.path + combination.suffix,
             path=self.document.path,
             about=case.about,
@@ -113,6 +113,7 @@ class Builder:
             seeds=tuple(case.seeds),
             mode=case.mode,
             draws=case.draws,
+            predict={} if case.predict is None else case.predict.model_dump(exclude_none=True),
             dtype=case.dtype,
             gradients=case.gradients,
             backends=refs,
@@ -126,6 +127,11 @@ class Builder:
             place=self.place,
             source=self.document.text,
         )
+        _check_predict(variant, complaints)
+        if complaints:
+            self._report(complaints, combination)
+            return None
+        return variant
 
     def _kind(self, found: Mapping[str, Any], complaints: Complaints) -> LayerKind | None:
         name = found.get("layer")
@@ -185,3 +191,27 @@ def _check_tolerance(tolerance: Mapping[str, Any], model: Model, complaints: Com
         if key not in rows:
             message = f"is no row that has a limit{did_you_mean(key, rows)}; there are: {', '.join(rows)}"
             complaints.add(("tolerance", key), message, key=True)
+
+
+def _check_predict(variant: Variant, complaints: Complaints) -> None:
+    """`draws: predicted` and `predict` belong together, and a rule must cover every site that draws."""
+    if variant.draws != "predicted":
+        if variant.predict:
+            complaints.add(("predict",), "says whose masks to replay; that needs draws: predicted", key=True)
+        return
+    if not variant.predict:
+        complaints.add(("draws",), "needs `predict`: whose masks, for example predict: {like: torch.nn.Dropout}")
+        return
+    from harness.streams import Unpredictable, oracle
+
+    try:
+        left = oracle.unpredicted(variant)
+        if not left:
+            oracle.tape(variant, variant.seeds[0])
+    except (UserError, Unpredictable) as error:
+        complaints.add(("predict", "like"), str(error))
+        return
+    if left:
+        complaints.add(
+            ("predict", "like"), f"no rule of {variant.predict['like']} predicts {', '.join(left)} of this layer"
+        )

@@ -41,7 +41,7 @@ FILLS = {
 """Fills and the settings that each one takes."""
 
 MODES = ("train", "eval")
-DRAWS = ("native", "replay")
+DRAWS = ("native", "replay", "predicted")
 
 Text = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
@@ -189,6 +189,16 @@ class MatrixEntry(BaseModel):
     )
 
 
+class PredictEntry(Part):
+    """Whose masks to replay: predicted from the seed, with that framework not even installed."""
+
+    like: Text = Field(description="The API by its import name, such as torch.nn.Dropout.")
+    version: Text | None = Field(
+        default=None, description="Its version; default: the newest that the rule was measured on."
+    )
+    backend: Text | None = Field(default=None, description="Keras's backend: tensorflow, torch, jax or numpy.")
+
+
 class CaseFile(Part):
     """One case: a layer, its data, its dropout, and the backends that shall mean the same."""
 
@@ -204,8 +214,12 @@ class CaseFile(Part):
         default=[0], description="Seeds of the frameworks' random streams; the case runs once for each."
     )
     mode: Literal["train", "eval"] = Field(default="train", description="Whether dropout acts.")
-    draws: Literal["native", "replay"] = Field(
-        default="native", description="Each backend's own draws, or one tape for all."
+    draws: Literal["native", "replay", "predicted"] = Field(
+        default="native",
+        description="Each backend's own draws, or one tape for all: from NumPy, or as `predict` says another framework draws.",
+    )
+    predict: PredictEntry | None = Field(
+        default=None, description="With draws: predicted, whose masks every backend gets; the seed is the case's."
     )
     dtype: Literal["float16", "bfloat16", "float32", "float64"] = Field(
         "float32", description="Of arrays and arithmetic."

@@ -96,7 +96,7 @@ def passes_of(variant: Variant, profile: bool = False) -> tuple[Pass, ...]:
     only, another seed. For a profile also a second call after one seeding.
     """
     first = variant.seeds[0]
-    replay = variant.draws == "replay" and variant.mode == "train"
+    replay = variant.draws != "native" and variant.mode == "train"
 
     def tape(seed: int) -> Arrays | None:
         return make_tape(variant, seed) if replay else None
@@ -118,8 +118,15 @@ def make_tape(variant: Variant, seed: int) -> Arrays:
     """The canonical draws of one run, by site: decisions (bool) and standard normals, from a NumPy seed.
 
     The stream depends on the seed and the site's name alone, so variants that differ in something else share their masks,
-    and normals are float32 numbers, so that every framework from float32 up takes them exactly.
+    and normals are float32 numbers, so that every framework from float32 up takes them exactly. With draws: predicted the
+    decisions are what another framework's rule gives from that seed.
     """
+    if variant.draws == "predicted":
+        from harness.streams import oracle
+
+        return oracle.tape(variant, seed) | {
+            site.at: np.full(site.shape, site.rate == 0.0) for site in variant.sites if site.rate in (0.0, 1.0)
+        }
     drawn = tape_uniforms(variant, seed)
     return {
         key: drawn[key] >= site.rate if kind == "bernoulli" else drawn[key]

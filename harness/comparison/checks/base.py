@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from harness.comparison.context import Context, Evidence
-from harness.records import Verdict
+from harness.records import BackendRef, Verdict
 
 Answer = Iterable["Finding"]
 
@@ -37,25 +37,31 @@ class Check:
     """A registered check.
 
     plans    the names of the rows that this check owes for a variant; empty: it does not apply.
+    serves   whether it is asked of an implementation at all, once it applies.
     answer   computes them from the evidence.
     """
 
     name: str
     plans: Callable[[Context], Iterable[str]]
     answer: Callable[[Evidence], Answer]
+    serves: Callable[[Context, BackendRef], bool] = lambda _context, _backend: True
 
 
 _CHECKS: dict[str, Check] = {}
 _LOADED = False
 
 
-def check(name: str, plans: Callable[[Context], Iterable[str]]) -> Callable[[Callable[[Evidence], Answer]], Check]:
+def check(
+    name: str,
+    plans: Callable[[Context], Iterable[str]],
+    serves: Callable[[Context, BackendRef], bool] = lambda _context, _backend: True,
+) -> Callable[[Callable[[Evidence], Answer]], Check]:
     """Register a check; two of one name are an error."""
 
     def decorate(answer: Callable[[Evidence], Answer]) -> Check:
         if name in _CHECKS:
             raise ValueError(f"check {name!r} is defined twice")
-        _CHECKS[name] = Check(name, plans, answer)
+        _CHECKS[name] = Check(name, plans, answer, serves)
         return _CHECKS[name]
 
     return decorate
@@ -73,11 +79,11 @@ def checks() -> dict[str, Check]:
     return _CHECKS
 
 
-def planned(context: Context, allowed: Callable[[str], bool]) -> dict[str, Check]:
-    """The rows that are owed for a variant: row name -> the check that owes it."""
+def planned(context: Context, allowed: Callable[[str], bool], backend: BackendRef | None = None) -> dict[str, Check]:
+    """The rows that are owed for a variant, by one implementation where it is given: row name -> the check that owes it."""
     owed: dict[str, Check] = {}
     for one in checks().values():
-        for name in one.plans(context):
-            if allowed(name):
-                owed[name] = one
+        names = [name for name in one.plans(context) if allowed(name)]
+        if names and (backend is None or one.serves(context, backend)):
+            owed.update(dict.fromkeys(names, one))
     return owed

@@ -74,7 +74,7 @@ SETTINGS: list[Case] = [
         "lstm",
         "jax.lax.scan",
         {**FULL, "forget_bias": 1.0, "peepholes": True, "cell_clip": 0.3, "projection": 3, "projection_clip": 0.2},
-        [at("weight.recurrent", 0.4, "gates", "units")],
+        [at("weight.recurrent", 0.4, "gates")],
     ),
 ]
 

@@ -117,7 +117,7 @@ def print_summary(summary: Summary, console: Console, *, verbosity: int = 0, rep
             console.print(line, soft_wrap=False)
         if summary.known and verbosity == 0:
             console.print(Text(f"Known differences ({len(summary.known)})", style="bold"))
-            for line in _by_case(summary.known):
+            for line in _by_reason(summary.known):
                 console.print(line)
         if summary.unsupported:
             console.print(Text("Not supported", style="bold"))
@@ -162,6 +162,24 @@ def _by_case(rows: list[Row]) -> Iterator[Text]:
             for detail in filter(None, details):
                 yield Text(f"      {clean(detail)}")
         yield Text()
+
+
+def _by_reason(rows: list[Row]) -> Iterator[Text]:
+    """Known differences under their reasons: who, in which checks, in how many cases. One reason often explains many rows."""
+    from rich.text import Text
+
+    reasons: dict[str, dict[str, list[Row]]] = {}
+    for row in rows:
+        reasons.setdefault(row.cause, {}).setdefault(label(row), []).append(row)
+    for reason, labels in reasons.items():
+        yield Text.assemble((f"  {SIGNS[Verdict.KNOWN]} ", STYLES.get(Verdict.KNOWN, "blue")), clean(reason))
+        for name, found in labels.items():
+            checks = list(dict.fromkeys(row.check for row in found))
+            more = f" and {len(checks) - 3} more" if len(checks) > 3 else ""
+            cases = list(dict.fromkeys(row.case for row in found))
+            where = cases[0] if len(cases) == 1 else plural(len(cases), "case")
+            yield Text.assemble("      ", (clean(name), "bold"), f": {', '.join(checks[:3])}{more} in {clean(where)}")
+    yield Text()
 
 
 def clean(text: str) -> str:

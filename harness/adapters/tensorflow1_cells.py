@@ -197,6 +197,12 @@ class Cells(Adapter):
 
         def forward(inputs: Tensors, weights: Tensors) -> Tensors:
             self.forward(tf, job, inputs, weights, asked)
+            # A loop asks for its variables inside of it, from where nothing can be fetched.
+            for name in [name for name, tensor in asked.items() if tensor is None]:
+                short = name.split("/", 1)[-1]
+                asked[short] = self.variable(tf, self.sizes(job), weights, name)
+                if short != name:
+                    del asked[name]
             return asked
 
         return run(job, forward, self.tap(None), bool(self.option(job, "eager"))).outputs
@@ -206,10 +212,9 @@ class Cells(Adapter):
         sizes = self.sizes(job)
 
         def find(name: str) -> Any:
-            tensor = self.variable(tf, sizes, weights, name)
             if asked is not None:
-                asked[name.split("/", 1)[-1]] = tensor
-            return tensor
+                asked[name] = None
+            return self.variable(tf, sizes, weights, name)
 
         with given_variables(tf, "harness", find):
             cell = self.stack(tf, job)

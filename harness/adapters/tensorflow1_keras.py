@@ -23,7 +23,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from harness.adapters.base import PLAIN_SETTINGS, Adapter, Job, Outcome, Result, SiteSpec, Unsupported, implementation
-from harness.adapters.keras3_stack import GATES, SITES, Half, StackedLstm
+from harness.adapters.keras3_stack import GATES, SITES, Half, StackedLstm, keras_native
 from harness.adapters.tensorflow1_base import RULE, Tensors, run, version
 from harness.adapters.tensorflow_arrays import load
 from harness.adapters.tensorflow_tap import TensorFlowTap
@@ -131,6 +131,22 @@ class Graph(StackedLstm):
         return run(job, forward, self._tap, False)
 
 
+    def native(self, job: Job) -> Dict[str, np.ndarray]:
+        if job.layer != "lstm" or job.config.get("layers", 1) != 1:
+            return {}
+        tf = load()
+        keras = tf.contrib.keras if self.found() < (1, 4) else tf.keras
+
+        def forward(inputs: Tensors, weights: Tensors) -> Tensors:
+            keras.backend.set_learning_phase(0)
+            stack = self.stack(keras, self.halves(job)[0])
+            stack.name("")
+            weights.update(stack.variables)
+            return keras_native(stack, inputs, lambda tensor: tensor)
+
+        return run(job, forward, self.tap(None), False).outputs
+
+
 class Second(TfKerasLstm):
     """`tf.keras` of TensorFlow 2.0 to 2.15, where it is Keras 2."""
 
@@ -180,6 +196,9 @@ class OfVersion(Adapter):
     def run(self, job: Job) -> Result:
         """As Adapter.run."""
         return self.chosen().run(job)
+
+    def native(self, job: Job) -> Dict[str, np.ndarray]:
+        return self.chosen().native(job)
 
 
 @implementation("tf.contrib.keras.layers.LSTM", ["tensorflow"], "lstm", needs=["tensorflow"])

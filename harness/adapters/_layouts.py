@@ -121,10 +121,11 @@ def _inner(
 
 
 def _merged(order: Sequence[str], sized: Sequence[int], squeezed: Tuple[int, ...]) -> bool:
-    """Whether the shape is that of gates and features in one axis, (B, 4H), as fused kernels have it."""
-    if "gates" not in order or "features" not in order:
+    """Whether the shape is that of gates and features (or a weight's units) in one axis, (B, 4H), as fused kernels have it."""
+    last = "units" if "units" in order else "features"
+    if "gates" not in order or last not in order:
         return False
-    gates, features = order.index("gates"), order.index("features")
+    gates, features = order.index("gates"), order.index(last)
     if features != gates + 1 or sized[gates] == 1:
         return False
     joined = [*sized[:gates], sized[gates] * sized[features], *sized[features + 1 :]]

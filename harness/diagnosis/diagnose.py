@@ -79,7 +79,9 @@ def words(one: Explanation) -> str:
 
 def how_well(one: Explanation) -> str:
     """`explains all 7 differing arrays to within 0.4 of their limits`."""
-    which = {1: "the differing array", 2: "both differing arrays"}.get(one.failing, f"all {one.failing} differing arrays")
+    which = {1: "the differing array", 2: "both differing arrays"}.get(
+        one.failing, f"all {one.failing} differing arrays"
+    )
     if one.explained < one.failing:
         which = f"{one.explained} of {one.failing} differing arrays (the others have no prediction)"
     whose = " (those of the faulty layer)" if one.widened else ""

@@ -7,6 +7,7 @@ faults at once are one wrapped in the other.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +19,7 @@ from harness.layers.base import Evaluation
 Run = Callable[[Setting, Inner], Evaluation]
 
 #: Where a fault acts, outermost first. Two faults are nested in this order.
-STAGES = ("outputs", "gradients", "inputs", "draws", "layer", "weights")
+STAGES = ("outputs", "gradients", "inputs", "draws", "layout", "layer", "weights")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Fault:
     fix     what to do, in the user's terms; `fixes` by backend where that differs.
     run     the reference with the fault.
     rarity  1: everyday; larger: less to be expected. Decides between faults that give the same numbers.
+    silent  the first forward pass shows nothing of it: it acts in the backward pass or in later calls.
     fresh   the fault draws values that no tape has recorded: it can be judged by masks and statistics, not by values.
     """
 
@@ -40,6 +42,7 @@ class Fault:
     rarity: float = 1.0
     fixes: Mapping[str, str] = field(default_factory=dict)
     fresh: bool = False
+    silent: bool = False
     stage: str = ""
 
     def fix_for(self, backend: str) -> str:
@@ -95,7 +98,8 @@ def catalogue(setting: Setting) -> list[Fault]:
         for fault in one.find(setting):
             if fault.name in found:
                 raise ValueError(f"two faults are called {fault.name!r}")
-            found[fault.name] = Fault(**{**fault.__dict__, "stage": one.stage})
+            silent = fault.silent or one.stage == "gradients"
+            found[fault.name] = dataclasses.replace(fault, stage=one.stage, silent=silent)
     return sorted(found.values(), key=lambda fault: fault.rarity)
 
 

@@ -10,12 +10,12 @@ import numpy as np
 from harness.comparison.checks.identity import noise_layer
 from harness.comparison.checks.value import limit_of, names
 from harness.comparison.context import GRADIENT, Context, Evidence, flat_result, flatten, wide
-from harness.comparison.tolerance import sensitivity
+from harness.comparison.tolerance import K, sensitivity
 from harness.diagnosis.fault import Fault, planted
 from harness.diagnosis.setting import Setting
 from harness.execution.plan import EVAL
 from harness.records import Arrays, Pass, PassResult
-from harness.rounding import Rounding
+from harness.rounding import Rounding, unit_roundoff
 
 #: An explanation may miss a limit by this factor; then the limits of the faulty layer itself decide, which may be wider.
 SLACK = 100.0
@@ -35,15 +35,25 @@ class Observed:
 
     def failing(self) -> list[str]:
         """The arrays that the reference does not explain."""
-        return [name for name in self.limits if self.expected is None or not self.ratio(name, self.expected[name]) <= 1.0]
+        return [name for name in self.limits if not self.right(name)]
+
+    def right(self, name: str) -> bool:
+        """Whether an array is within its limit of the reference."""
+        return self.expected is not None and deviation(self.actual[name], self.expected[name], self.limits[name]) <= 1.0
 
     def ratio(self, name: str, predicted: np.ndarray) -> float:
-        """The largest deviation over the limit; infinite for other shapes, or NaN and infinities that disagree."""
-        return deviation(self.actual[name], predicted, self.limits[name])
+        """The largest deviation over the limit; infinite for other shapes, or NaN and infinities that disagree.
+
+        What must be exact in a right layer may be rounded in a faulty one.
+        """
+        limit = self.limits[name]
+        if limit == 0.0:
+            limit = K * unit_roundoff(self.setting.dtype) * float(np.max(np.abs(predicted), initial=0.0))
+        return deviation(self.actual[name], predicted, limit)
 
 
 def deviation(actual: np.ndarray, predicted: np.ndarray, limit: float) -> float:
-    """max |actual - predicted| / limit; 0 where they are equal, also with a limit of 0."""
+    """Max |actual - predicted| / limit; 0 where they are equal, also with a limit of 0."""
     if actual.shape != predicted.shape:
         return float("inf")
     a, b = np.asarray(actual, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
@@ -77,8 +87,9 @@ def setting_of(context: Context, one: Pass, result: PassResult | None, first: Ar
 
 def observed(evidence: Evidence) -> list[Observed]:
     """The passes that values are compared for: the main ones, then evaluation."""
-    context, first = evidence.context, {}
-    found = []
+    context = evidence.context
+    first: Arrays = {}
+    found: list[Observed] = []
     wanted = [row if row.startswith(GRADIENT) else row.removeprefix("value.") for row in names(context)]
     for one, result in [*evidence.main, *evidence.of(EVAL)[:1]]:
         setting = setting_of(context, one, result, first)

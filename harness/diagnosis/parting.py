@@ -51,7 +51,7 @@ def _steps(one: Observed) -> Iterator[str]:
     if wrong is None:
         yield f"y has shape {one.actual['y'].shape}"
         return
-    steps = wrong.any(axis=(0, 2))
+    steps = np.asarray(wrong.any(axis=(0, 2)))
     if not steps.any():
         return
     first = int(np.argmax(steps))
@@ -93,7 +93,7 @@ def _places(one: Observed) -> Iterator[str]:
     if wrong is None or wrong.ndim < 2:
         return
     for axis, word in ((0, "samples"), (wrong.ndim - 1, "features")):
-        hit = wrong.any(axis=tuple(n for n in range(wrong.ndim) if n != axis))
+        hit = np.asarray(wrong.any(axis=tuple(n for n in range(wrong.ndim) if n != axis)))
         if hit.any() and not hit.all():
             places = np.flatnonzero(hit)
             shown = ", ".join(str(place) for place in places[:6]) + (" …" if len(places) > 6 else "")
@@ -110,7 +110,7 @@ def _gates(one: Observed) -> Iterator[str]:
         wrong = _wrong(one, key) if key in one.actual else None
         if wrong is None or not wrong.any():
             continue
-        gates = wrong.reshape(-1, len(letters), wrong.shape[-1] // len(letters)).any(axis=(0, 2))
+        gates = np.asarray(wrong.reshape(-1, len(letters), wrong.shape[-1] // len(letters)).any(axis=(0, 2)))
         if not gates.all():
             hit = ", ".join(letter for letter, bad in zip(letters, gates, strict=True) if bad)
             yield f"the gradient of {name} differs for gate {hit} alone"

@@ -52,7 +52,8 @@ def power(variant: Variant, skip: frozenset[str] = frozenset()) -> list[Power]:
 
 def own_passes(context: Context) -> list[Observed]:
     """A right implementation's passes on the case's own tape: one for each seed, and evaluation."""
-    variant, first = context.variant, {}
+    variant = context.variant
+    first: Arrays = {}
     found: list[Observed] = []
     for one in passes_of(variant):
         if one.role not in (variant.mode, EVAL):
@@ -75,7 +76,9 @@ def own_draws(variant: Variant, seed: int) -> Draws:
     """The case's tape as uniforms, which also say what another rate would have decided."""
     uniforms = tape_uniforms(variant, seed)
     return {
-        key: Draw(NORMAL, uniforms[key], site=key) if kind == "normal" else Draw(UNIFORM, uniforms[key], "u >= rate", site=key)
+        key: Draw(NORMAL, uniforms[key], site=key)
+        if kind == "normal"
+        else Draw(UNIFORM, uniforms[key], "u >= rate", site=key)
         for site in variant.sites
         for key, kind in tape_keys(site)
     }

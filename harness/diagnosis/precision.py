@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -70,7 +71,7 @@ def coarse(passes: list[Observed], formats: list[str]) -> Coarse | None:
     if one.expected is None:
         return None
     for name in formats:
-        bounds = sensitivity(lambda rounding: _noisy(one, name, rounding), one.setting.dtype, k=K).bounds
+        bounds = sensitivity(partial(_noisy, one, name), one.setting.dtype, k=K).bounds
         if any(bounds[key].ill_conditioned and name == "float32" for key in one.actual if key in bounds):
             return None
         ratios = [

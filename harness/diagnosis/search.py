@@ -66,8 +66,10 @@ class Search:
         self.passes = passes
         self.failing = {(k, name) for k, one in enumerate(passes) for name in one.failing()}
         self.forward_fails = any(not name.startswith("gradient.") for _, name in self.failing)
-        # Forward passes decide first: the first training pass and evaluation.
-        self.quick = [one for k, one in enumerate(passes) if k == 0 or one.setting.train != passes[0].setting.train]
+        # Forward passes decide first: the first training pass that fails, and evaluation.
+        failed = {k for k, _ in self.failing}
+        main = next((k for k in sorted(failed) if passes[k].setting.train == passes[0].setting.train), 0)
+        self.quick = [one for k, one in enumerate(passes) if k == main or one.setting.train != passes[0].setting.train]
         self.limits = singles, pairs
         self.tried = 0
         self.partial: Explanation | None = None
@@ -143,7 +145,7 @@ class Search:
                 before = float("inf") if one.expected is None else one.ratio(name, one.expected[name])
                 changed |= now != before
                 close &= now <= SLACK
-                if before > 1.0:
+                if not one.right(name):
                     left.append(_share(one, name, found))
                     if now <= 1.0:
                         parts.add(f"{mode} {name}")
@@ -151,8 +153,8 @@ class Search:
                         parts.add(f"{mode} {name} first step")
         trial = _Trial(faults[0], float(np.mean(left)) if left else 1.0, frozenset(parts))
         if self.forward_fails and not changed:
-            # It changes no output: it may still be what the gradients lack, beside another fault.
-            return (trial if faults[0].stage == "gradients" else None), None
+            # It changes no output here: it may still be what the gradients or other calls lack, beside another fault.
+            return (trial if faults[0].silent else None), None
         if not close:
             self._remember(faults, trial)
             return trial, None

@@ -33,7 +33,9 @@ def gates(setting: Setting) -> Iterator[Fault]:
                 f"gates activated with {GATE_WORDS[name]} instead of {GATE_WORDS[right]}",
                 f"use {GATE_WORDS[right]} for the gates",
                 _gates(name),
-                fixes={"tensorflow": f"set recurrent_activation to {right or 'sigmoid'!r}; Keras' default changed with 2.3"},
+                fixes={
+                    "tensorflow": f"set recurrent_activation to {right or 'sigmoid'!r}; Keras' default changed with 2.3"
+                },
             )
 
 

@@ -16,19 +16,20 @@ BIASES = ("bias", "recurrent_bias")
 @family("bias.scale", stage="weights")
 def scales(setting: Setting) -> Iterator[Fault]:
     """The bias counted twice, by half, or not at all."""
-    names = setting.recurrent(*BIASES)
-    if not names:
+    if not setting.recurrent(*BIASES):
         return
 
     def run(factor: float, *own: str) -> Run:
-        return lambda setting, inner: scaled(setting, inner, dict.fromkeys(own or names, factor))
+        return lambda setting, inner: scaled(setting, inner, dict.fromkeys(setting.recurrent(*(own or BIASES)), factor))
 
     yield Fault(
         "bias.doubled",
         "bias added twice",
         "add the bias once",
         run(2.0),
-        fixes={"torch": "torch adds bias_ih + bias_hh: put the canonical bias into one of them and zeros into the other"},
+        fixes={
+            "torch": "torch adds bias_ih + bias_hh: put the canonical bias into one of them and zeros into the other"
+        },
     )
     yield Fault("bias.halved", "half the bias added", "add the whole bias once: two halves make one", run(0.5), 1.2)
     yield Fault("bias.absent", "bias not added", "load the bias too", run(0.0), fixes={
@@ -87,7 +88,9 @@ def forget(setting: Setting) -> Iterator[Fault]:
             f"do not add a forget bias to the stored one; {own}",
             _added("f", times),
             1.0 if times == 1.0 else 1.2,
-            fixes={"tensorflow": "pass forget_bias=0.0 (TensorFlow 1), or set the bias after building with unit_forget_bias"},
+            fixes={
+                "tensorflow": "pass forget_bias=0.0 (TensorFlow 1), or set the bias after building with unit_forget_bias"
+            },
         )
     yield Fault(
         "bias.forget -1",

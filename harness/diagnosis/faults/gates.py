@@ -10,7 +10,7 @@ import numpy as np
 from harness.diagnosis.fault import Fault, Run, family
 from harness.diagnosis.setting import Setting, moved, scaled
 
-#: Orders that some library has (semantics: TF 1 and Haiku i g f o; ONNX i o f g; CoreML i f o g; DL4J g f o i; torch's GRU r z n).
+#: Orders that some library has.
 KNOWN = {
     "igfo": "TensorFlow 1 and Haiku",
     "iofg": "ONNX",
@@ -34,7 +34,7 @@ def block_index(shape: Sequence[int], order: Sequence[int]) -> np.ndarray:
     return places[..., np.argsort(order), :].reshape(-1)
 
 
-@family("gates.order", stage="weights")
+@family("gates.order", stage="layout")
 def orders(setting: Setting) -> Iterator[Fault]:
     """Every order of the gates but the right one, in all weights or in some."""
     gates = setting.gates
@@ -46,7 +46,7 @@ def orders(setting: Setting) -> Iterator[Fault]:
             continue
         common = 1.0 if order in KNOWN else 1.2 if sum(a != b for a, b in zip(order, gates, strict=True)) == 2 else 1.6
         for part, (names, rarity) in PARTS.items():
-            owner = f", as {KNOWN[order]} have it" if order in KNOWN else ""
+            owner = f", as in {KNOWN[order]}" if order in KNOWN else ""
             spelled, right = ", ".join(order), ", ".join(gates)
             where = "" if part == "all" else f" ({part})"
             yield Fault(
@@ -72,7 +72,7 @@ def _ordered(names: Sequence[str], order: Sequence[int]) -> Run:
     )
 
 
-@family("gates.interleaved", stage="weights")
+@family("gates.interleaved", stage="layout")
 def interleaved(setting: Setting) -> Iterator[Fault]:
     """Columns read as (units, gates) instead of (gates, units)."""
     if len(setting.gates) < 2:
@@ -116,5 +116,3 @@ def update(setting: Setting) -> Iterator[Fault]:
         run,
         1.1,
     )
-
-

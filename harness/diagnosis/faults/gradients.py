@@ -12,7 +12,12 @@ from harness.diagnosis.setting import Inner, Setting, with_gradients
 from harness.layers.base import Evaluation
 
 Change = Callable[[np.ndarray], np.ndarray]
-WORDS = {"kernel": "kernels", "recurrent_kernel": "recurrent kernels", "bias": "biases", "recurrent_bias": "recurrent biases"}
+WORDS = {
+    "kernel": "kernels",
+    "recurrent_kernel": "recurrent kernels",
+    "bias": "biases",
+    "recurrent_bias": "recurrent biases",
+}
 
 
 def on_gradients(names: tuple[str, ...] | None, change: Change) -> Run:
@@ -93,7 +98,10 @@ def scaled(setting: Setting) -> Iterator[Fault]:
             "the case's gradients are of a sum over all outputs: do not take a mean",
             on_gradients(None, lambda g: g / batch),
         )
+    alone = len(list(named(setting))) == 1
     for factor, word in ((2.0, "doubled"), (0.5, "halved"), (-1.0, "of the other sign")):
+        if alone and factor > 0.0:
+            continue
         yield Fault(
             f"gradient.{word} all",
             f"all gradients {word}",
@@ -106,7 +114,7 @@ def scaled(setting: Setting) -> Iterator[Fault]:
 @family("gradient.mask", stage="gradients")
 def mask(setting: Setting) -> Iterator[Fault]:
     """The backward pass without the mask, or without the scale."""
-    if setting.cotangents is None or not drawing(setting):
+    if setting.cotangents is None or not any("additive" not in site.noise for site in drawing(setting)):
         return
 
     def instead(change: Callable[[Setting], Setting]) -> Run:

@@ -28,7 +28,7 @@ def axes(setting: Setting) -> Iterator[Fault]:
         if not names or "lengths" in setting.inputs or not square:
             return
     batch, time = setting.inputs[names[0]].shape[:2]
-    if batch == 1 and time == 1:
+    if (batch == 1 and time == 1) or len({setting.inputs[name].shape[1] for name in names}) > 1:
         return
     yield Fault(
         "inputs.axes exchanged",
@@ -63,7 +63,9 @@ def _exchanged(setting: Setting, inner: Inner) -> Evaluation:
                 draws[site.at] = draws[site.at].swapaxes(first, second)
     cotangents = setting.cotangents
     if cotangents is not None:
-        cotangents = {name: swap(array) if name == "y" and array.ndim == 3 else array for name, array in cotangents.items()}
+        cotangents = {
+            name: swap(array) if name == "y" and array.ndim == 3 else array for name, array in cotangents.items()
+        }
         square = setting.inputs["x"].shape[0] == setting.inputs["x"].shape[1]
         if not square and any(name != "y" or array.ndim != 3 for name, array in cotangents.items()):
             cotangents = None

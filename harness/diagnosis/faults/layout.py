@@ -43,7 +43,7 @@ def _run(names: Sequence[str], index: Index) -> Run:
     )
 
 
-@family("layout", stage="weights")
+@family("layout", stage="layout")
 def layouts(setting: Setting) -> Iterator[Fault]:
     """Wrong layouts that the shapes allow."""
     gates = len(setting.gates)
@@ -58,7 +58,7 @@ def layouts(setting: Setting) -> Iterator[Fault]:
             yield Fault(
                 f"layout.transposed {name}",
                 f"{WORDS[name]} of each gate transposed",
-                f"multiply as x @ W with the canonical (inputs, units) block of each gate; the {WORDS[name]} is (out, in) in torch",
+                f"multiply as x @ W with each gate's canonical (inputs, units) block; torch keeps its {WORDS[name]} as (out, in)",
                 _run([name], each_gate_transposed),
                 1.0,
             )

@@ -16,8 +16,14 @@ Change = Callable[[np.ndarray], np.ndarray]
 
 SHARING = {
     "time": ("one mask for all time steps{at}", "draw a new mask at every step"),
-    "batch": ("one mask for the whole batch{at}", "draw a mask for every sample (noise_shape with the batch size first)"),
-    "gates": ("one mask for all gates{at}", "draw a mask for every gate (Keras' implementation 1), or share it in the case"),
+    "batch": (
+        "one mask for the whole batch{at}",
+        "draw a mask for every sample (noise_shape with the batch size first)",
+    ),
+    "gates": (
+        "one mask for all gates{at}",
+        "draw a mask for every gate (Keras' implementation 1), or share it in the case",
+    ),
     "features": ("one decision for all features{at}", "draw a decision for every feature"),
     "layers": ("one mask for all layers{at}", "draw a mask for every layer"),
     "directions": ("one mask for both directions{at}", "draw a mask for each direction"),
@@ -159,18 +165,11 @@ def _drawn(draw: np.ndarray, axis: int, full: int, site: Site) -> np.ndarray:
 
 @family("mask.call", stage="draws")
 def call(setting: Setting) -> Iterator[Fault]:
-    """Masks of another call: drawn once a run; or not drawn in training at all; or used in evaluation too."""
+    """Dropout that is not there in training, or there in evaluation."""
     sites = drawing(setting)
     if not sites:
         return
     keys = [key for site in sites for key, _ in tape_keys(site)]
-    yield Fault(
-        "mask.once a run",
-        "the masks of the first call used in every call",
-        "draw the masks inside of each call, not when the layer is built or wrapped",
-        lambda s, inner: inner(s.changed(draws={**s.draws, **s.first}) if s.train and s.first else s),
-        1.3,
-    )
     yield Fault(
         "mask.absent",
         "no dropout in training",
@@ -202,3 +201,18 @@ def call(setting: Setting) -> Iterator[Fault]:
                 lambda s, inner, at=site.at: inner(s.changed(sites=tuple(x for x in s.sites if x.at != at))),  # type: ignore[misc]
                 1.1,
             )
+
+
+@family("mask.once", stage="inputs")
+def once(setting: Setting) -> Iterator[Fault]:
+    """Masks that are drawn once a run. Outside of the other faults of masks, which then act on these draws."""
+    if not drawing(setting):
+        return
+    yield Fault(
+        "mask.once a run",
+        "the masks of the first call used in every call",
+        "draw the masks inside of each call, not when the layer is built or wrapped",
+        lambda s, inner: inner(s.changed(draws={**s.draws, **s.first}) if s.train and s.first else s),
+        1.3,
+        silent=True,
+    )

@@ -45,8 +45,16 @@ def spread(setting: Setting) -> Iterator[Fault]:
         wrong += [
             ("rate", "the rate taken for the standard deviation", site.rate),
             ("root rate", "sqrt(rate) instead of sqrt(rate / (1 - rate))", float(np.sqrt(site.rate))),
-            ("bernoulli", "sqrt(rate (1 - rate)) instead of sqrt(rate / (1 - rate))", float(np.sqrt(site.rate * site.keep))),
-            ("keep", "keep probability taken for the rate", float(np.sqrt(site.keep / site.rate)) if site.rate else 0.0),
+            (
+                "bernoulli",
+                "sqrt(rate (1 - rate)) instead of sqrt(rate / (1 - rate))",
+                float(np.sqrt(site.rate * site.keep)),
+            ),
+            (
+                "keep",
+                "keep probability taken for the rate",
+                float(np.sqrt(site.keep / site.rate)) if site.rate else 0.0,
+            ),
         ]
     for name, words, value in wrong:
         if right > 0.0 and value != right:
@@ -63,7 +71,9 @@ def spread(setting: Setting) -> Iterator[Fault]:
 
 def _widened(site: Site, factor: float) -> Run:
     if site.noise == "masked_additive":
-        return lambda s, inner: inner(s.changed(sites=tuple(dataclasses.replace(x, stddev=x.stddev * factor) for x in s.sites)))
+        return lambda s, inner: inner(
+            s.changed(sites=tuple(dataclasses.replace(x, stddev=x.stddev * factor) for x in s.sites))
+        )
     return redrawn(site, lambda draw: draw * factor)
 
 
@@ -104,7 +114,9 @@ def formulas(setting: Setting) -> Iterator[Fault]:
             "noise.everywhere",
             "noise on every element",
             "add the noise where the mask drops, and nowhere else",
-            lambda s, inner: inner(s.changed(draws={k: np.zeros_like(v) if v.dtype == bool else v for k, v in s.draws.items()})),
+            lambda s, inner: inner(
+                s.changed(draws={k: np.zeros_like(v) if v.dtype == bool else v for k, v in s.draws.items()})
+            ),
         )
         yield Fault(
             "noise.replaces x",
@@ -140,8 +152,12 @@ def _alpha() -> Iterator[Fault]:
 
     fix = "dropped elements take SELU's saturation value -1.7581, then y = a x + b restores mean and variance"
     yield Fault("noise.alpha plain", "plain dropout instead of alpha dropout", fix, _plain)
-    yield Fault("noise.alpha zero", "dropped elements set to 0 before the affine map", fix, formula(instead(0.0, mapped=True)))
-    yield Fault("noise.alpha unmapped", "no affine map after the dropping", fix, formula(instead(SATURATION, mapped=False)))
+    yield Fault(
+        "noise.alpha zero", "dropped elements set to 0 before the affine map", fix, formula(instead(0.0, mapped=True))
+    )
+    yield Fault(
+        "noise.alpha unmapped", "no affine map after the dropping", fix, formula(instead(SATURATION, mapped=False))
+    )
 
 
 def _plain(setting: Setting, inner: Inner) -> Evaluation:

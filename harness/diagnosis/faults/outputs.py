@@ -20,7 +20,7 @@ def pairs(names: list[str]) -> dict[str, str]:
 
 @family("outputs.states", stage="outputs")
 def states(setting: Setting) -> Iterator[Fault]:
-    """h and c under each other's names."""
+    """Both states, h and c, under each other's names."""
     shapes = setting.kind.output_shapes(setting.config, setting.shapes())
     found = {h: c for h, c in pairs(list(shapes)).items() if shapes[h] == shapes[c]}
     if found:
@@ -118,7 +118,9 @@ def layout(setting: Setting) -> Iterator[Fault]:
             "y is time-major (time, batch, features)",
             "return y batch-major: transpose the first two axes",
             _on_y(lambda y: y.swapaxes(0, 1), square=batch == time),
-            fixes={"torch": "pass batch_first=True, or transpose y: torch's sequences are (time, batch, features) by default"},
+            fixes={
+                "torch": "pass batch_first=True, or transpose y: torch's sequences are (time, batch, features) by default"
+            },
         )
     if getattr(setting.config, "bidirectional", False):
         half = shapes["y"][2] // 2
@@ -175,7 +177,11 @@ def padding(setting: Setting) -> Iterator[Fault]:
         "pass the lengths on: pack_padded_sequence in torch, a mask in Keras, sequence_length in dynamic_rnn",
         lambda s, inner: inner(s.changed(inputs={**s.inputs, "lengths": np.full_like(s.inputs["lengths"], time)})),
     )
-    words = {"zeros": "zeros (torch, TensorFlow 1)", "repeat": "the last output again (Keras)", "free": "running on (nnx.RNN)"}
+    words = {
+        "zeros": "zeros (torch, TensorFlow 1)",
+        "repeat": "the last output again (Keras)",
+        "free": "running on (nnx.RNN)",
+    }
     for name, text in words.items():
         if name != right:
             yield Fault(

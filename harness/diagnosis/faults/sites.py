@@ -47,7 +47,9 @@ def carried(draw: np.ndarray, site: Site, other: Site) -> np.ndarray:
     left = [name for name in site.axes if name in other.axes]
     order = [left.index(name) for name in other.axes if name in left]
     draw = draw.transpose(order)
-    return draw.reshape([draw.shape[[n for n in other.axes if n in left].index(name)] if name in left else 1 for name in other.axes])
+    return draw.reshape(
+        [draw.shape[[n for n in other.axes if n in left].index(name)] if name in left else 1 for name in other.axes]
+    )
 
 
 @family("site", stage="draws")
@@ -72,7 +74,8 @@ def places(setting: Setting) -> Iterator[Fault]:
             yield Fault(
                 f"site.also {site.at} at {at}",
                 f"dropout on {WORDS[at]} as well as on {WORDS[site.at]}",
-                f"apply the mask to {WORDS[site.at]} alone" + ("; Keras never drops the cell state" if at == "state.c" else ""),
+                f"apply the mask to {WORDS[site.at]} alone"
+                + ("; Keras never drops the cell state" if at == "state.c" else ""),
                 _placed(site, other, keep=True),
                 1.1 if {site.at, at} == {"state.h", "state.c"} else 1.4,
             )
@@ -159,5 +162,3 @@ def _on_kernel(site: Site) -> Run:
         return relinked(bare, inner, {"kernel": dropped}, {"kernel": dropped})
 
     return run
-
-

@@ -17,7 +17,11 @@ from harness.records import Arrays
 def steps(setting: Setting) -> Iterator[Fault]:
     """One layer in one direction over sequences of one length."""
     config = setting.config
-    plain = setting.kind.name in ("lstm", "gru", "simple_rnn") and setting.groups == ("",) and "lengths" not in setting.inputs
+    plain = (
+        setting.kind.name in ("lstm", "gru", "simple_rnn")
+        and setting.groups == ("",)
+        and "lengths" not in setting.inputs
+    )
     if not plain or setting.inputs["x"].shape[1] < 2 or getattr(config, "go_backwards", False):
         return
     if any("time" not in site.axes and site.at != "weight.recurrent" for site in setting.sites):
@@ -36,6 +40,7 @@ def steps(setting: Setting) -> Iterator[Fault]:
             "do not detach the state inside of a sequence",
             _stepwise(carry=True),
             1.1,
+            silent=True,
         )
     if setting.kind.name == "lstm":
         yield Fault(
@@ -51,12 +56,13 @@ def _stepwise(*, carry: bool, lost: str = "") -> Run:
     """Steps one by one; gradients stay within a step, so only faults that cut them anyway are predicted in full."""
 
     def run(setting: Setting, inner: Inner) -> Evaluation:
-        batch, time, _ = setting.inputs["x"].shape
+        _, time, _ = setting.inputs["x"].shape
         config = setting.config.model_copy(update={"return_sequences": True, "return_state": True})
         shapes = setting.kind.output_shapes(config, setting.shapes())
         names = [name for name in ("h", "c") if name in shapes]
         start: Arrays = {f"{name}0": setting.inputs.get(f"{name}0", np.zeros(shapes[name])) for name in names}
-        state, emitted, gradients, dx = dict(start), [], {}, []
+        gradients: Arrays = {}
+        state, emitted, dx = dict(start), [], []
         for t in range(time):
             found = inner(_step(setting, config, t, state, last=t == time - 1))
             emitted.append(found.outputs["y"])

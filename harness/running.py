@@ -13,6 +13,67 @@ from harness.execution.pool import Pool
 from harness.records import BackendRef, Compared, JobResult, Variant
 
 
+class Runner:
+    """Workers that outlast a run, so that many small runs start each framework once. A context manager.
+
+    on_start  called in a worker's thread when it takes up a job, for a progress bar.
+    today     the day on which known differences are judged; default: this one.
+    jobs      how many workers compute at the same time; default: all of them, one for each framework.
+    profile   measure all of the profile: one more pass, and the frameworks' own parameters.
+    """
+
+    def __init__(
+        self,
+        *,
+        on_start: Callable[[PlannedJob], None] | None = None,
+        today: datetime.date | None = None,
+        jobs: int | None = None,
+        profile: bool = False,
+    ) -> None:
+        self._day = today or datetime.date.today()
+        self._profile = profile
+        self._context: Context | None = None
+        self._pool: Pool[Compared, Context] = Pool(self._consume, lambda context: context.arrays(), on_start, jobs)
+
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all workers."""
+        self._pool.__exit__()
+
+    def run(
+        self, variants: Iterable[Variant], select: Callable[[BackendRef], bool] = lambda _: True
+    ) -> Iterator[Compared]:
+        """Run every (variant, implementation) and compare it; yields in plan order, however the workers finish.
+
+        select  which backends to run; the others are left out of the plan.
+        """
+        for _, compared in self._pool.run(self._tasks(variants, select)):
+            yield compared
+
+    def _tasks(
+        self, variants: Iterable[Variant], select: Callable[[BackendRef], bool]
+    ) -> Iterator[tuple[PlannedJob, Context]]:
+        for variant in variants:
+            context = self._shared(variant)
+            passes = passes_of(variant, self._profile)
+            for ref in expand(variant, select):
+                yield dataclasses.replace(planned(variant, ref, passes), profile=self._profile), context
+
+    def _shared(self, variant: Variant) -> Context:
+        """What a variant's backends share; kept from the run before where that was of the same variant."""
+        if self._context is None or self._context.variant is not variant:
+            self._context = Context(variant)
+        return self._context
+
+    def _consume(self, result: JobResult, context: Context) -> Compared:
+        return compare(result, context, self._day)
+
+
 def run(
     variants: Iterable[Variant],
     *,
@@ -22,28 +83,9 @@ def run(
     jobs: int | None = None,
     profile: bool = False,
 ) -> Iterator[Compared]:
-    """Run every (variant, implementation) and compare it; yields in plan order, however the workers finish.
-
-    select    which backends to run; the others are left out of the plan.
-    on_start  called in a worker's thread when it takes up a job, for a progress bar.
-    jobs      how many workers compute at the same time; default: all of them, one for each framework.
-    profile   measure all of the profile: one more pass, and the frameworks' own parameters.
-    today     the day on which known differences are judged; default: this one.
+    """Run every (variant, implementation) and compare it, with workers of its own; arguments as of `Runner`.
 
     Closing the iterator, or an exception in its consumer, ends all workers.
     """
-    day = today or datetime.date.today()
-
-    def tasks() -> Iterator[tuple[PlannedJob, Context]]:
-        for variant in variants:
-            context = Context(variant)
-            passes = passes_of(variant, profile)
-            for ref in expand(variant, select):
-                yield dataclasses.replace(planned(variant, ref, passes), profile=profile), context
-
-    def consume(result: JobResult, context: Context) -> Compared:
-        return compare(result, context, day)
-
-    with Pool(consume, lambda context: context.arrays(), on_start, jobs) as pool:
-        for _, compared in pool.run(tasks()):
-            yield compared
+    with Runner(on_start=on_start, today=today, jobs=jobs, profile=profile) as runner:
+        yield from runner.run(variants, select)

@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "schema": ("harness.commands.schema:schema", "Print the JSON Schema of a case file."),
     "report": ("harness.commands.report:report", "Make the views of a stored run again."),
     "compare": ("harness.commands.compare:compare", "Say what changed between two stored runs."),
+    "history": ("harness.commands.history:history", "List past runs, or a case's figures over runs and versions."),
     "merge": ("harness.commands.merge:merge", "Put the shards of a run together."),
     "gate": ("harness.commands.gate:gate", "Compare a stored run with the committed baseline."),
     "baseline": ("harness.commands.baseline:baseline", "Write or show the committed baseline of the gate."),

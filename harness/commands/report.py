@@ -17,6 +17,7 @@ _EPILOG = """\b
 Examples:
   harness report reports/latest
   harness report reports/latest --format csv > table.csv
+  harness report --format parquet --output table.parquet
   harness report --format junit --output junit.xml
   harness report --format github && harness report --format markdown >> "$GITHUB_STEP_SUMMARY"
   harness report reports/latest --json
@@ -28,7 +29,7 @@ Examples:
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["html", "summary", "csv", "jsonl", "junit", "github", "gitlab", "markdown"]),
+    type=click.Choice(["html", "summary", "csv", "jsonl", "parquet", "junit", "github", "gitlab", "markdown"]),
     default="html",
     show_default=True,
     help="html writes DIR/report.html and prints its path; the others print.",
@@ -73,6 +74,10 @@ def exported(stored: StoredRun, kind: str) -> bytes:
 
     if kind in ("csv", "jsonl"):
         return (stored.folder / (CSV if kind == "csv" else ROWS)).read_bytes()
+    if kind == "parquet":
+        from harness.reporting.frame import parquet
+
+        return parquet(stored.rows())
     views: dict[str, Callable[[StoredRun], str]] = {
         "junit": junit.junit,
         "github": github.workflow_commands,

@@ -52,6 +52,11 @@ Examples:
 )
 @click.option("--last-failed", is_flag=True, help="Only the cases that differed in the run stored in --out.")
 @click.option("--resume", is_flag=True, help="Keep what the run stored in --out has finished, and run the rest.")
+@click.option(
+    "--history",
+    metavar="FILE",
+    help="Database to add the run to, made where there is none.  [default: reports/history.sqlite if it exists]",
+)
 @options.as_json
 @options.quiet
 @options.verbose
@@ -65,6 +70,7 @@ def run(
     shard: str,
     last_failed: bool,
     resume: bool,
+    history: str | None,
     as_json: bool,
     quiet: bool,
     verbose: int,
@@ -74,6 +80,7 @@ def run(
     PATHS are case files, folders of them, or ids of single cases. The summary on stdout names every difference; the
     folder given by --out holds the table (CSV, JSON lines) and a page to look at (report.html).
     """
+    from harness import history as histories
     from harness.commands.selection import backend_filter, select_cases
     from harness.execution.plan import expand
     from harness.reporting import merging
@@ -98,6 +105,7 @@ def run(
     done = merging.finished(before, planned, variants) if before and resume else set()
     if done:
         click.echo(f"{len(done)} of {len(variants)} cases are kept", err=True)
+    database = histories.prepare(out, history)
     writer = Writer.of(out, variants, ["harness", *sys.argv[1:]], shard)
     with writer:
         if before:
@@ -106,6 +114,8 @@ def run(
         interrupted = execute(rest, keep, writer, jobs=jobs, quiet=quiet, verbose=verbose)
         writer.finish(interrupted=interrupted)
     stored = read(out)
+    if database is not None:
+        histories.remember(stored, database)
     show_result(stored, as_json=as_json, verbosity=-1 if quiet else verbose)
     return stored.exit_code
 

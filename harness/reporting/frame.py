@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import io
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import UserError
 from harness.records import Row
 from harness.reporting.rows import COLUMNS, FIGURES
 from harness.reporting.verdicts import ORDER
@@ -36,3 +39,12 @@ def frame(rows: Iterable[Row]) -> pd.DataFrame:
         else:
             series[column] = pd.Series([str(value) for value in values], dtype="string")
     return pd.DataFrame(series, columns=list(COLUMNS))
+
+
+def parquet(rows: Iterable[Row]) -> bytes:
+    """The same table as a Parquet file, `verdict` as a dictionary. Raises UserError where pyarrow is not installed."""
+    if importlib.util.find_spec("pyarrow") is None:
+        raise UserError("Parquet needs pyarrow: pip install 'parity-harness[parquet]'")
+    buffer = io.BytesIO()
+    frame(rows).to_parquet(buffer, engine="pyarrow", index=False)
+    return buffer.getvalue()

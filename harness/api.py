@@ -1,0 +1,162 @@
+"""The Python API: `harness.run` and `harness.assert_parity`, which mean what `harness run` on the command line means."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from harness import history as histories
+from harness.commands.expression import compile_expression
+from harness.commands.selection import backend_filter, searchable, select_cases
+from harness.errors import HarnessError, Problem, UserError
+from harness.execution.plan import expand
+from harness.records import Row, Variant
+from harness.reporting import html
+from harness.reporting.exits import Exit
+from harness.reporting.store import StoredRun, read
+from harness.reporting.summary import print_summary, summarise
+from harness.reporting.writer import Writer
+from harness.running import Runner as Runner
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What can be run: a case file, a folder of them, the id of one case, a loaded variant, or a case as a mapping.
+Case: TypeAlias = str | Path | Variant | Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended.
+
+    rows       one for each (case, implementation, check), in the order of the cases.
+    exit_code  what `harness run` would have exited with; 0 (`Exit.OK`) means no unexplained difference.
+    summary    what `harness run` would have printed: every difference with its figures, cause and place.
+    """
+
+    rows: tuple[Row, ...]
+    exit_code: Exit
+    summary: str
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The rows as a DataFrame (see `harness.reporting.frame`)."""
+        from harness.reporting.frame import frame
+
+        return frame(self.rows)
+
+
+def run(
+    cases: Case | Iterable[Case],
+    *,
+    backend: str | Sequence[str] = (),
+    expression: str = "",
+    out: str | Path | None = None,
+    timeout: float | None = None,
+    jobs: int | None = None,
+    history: str | Path | None = None,
+    folder: str | Path = ".",
+    runner: Runner | None = None,
+) -> Result:
+    """Run cases and compare every implementation with the reference.
+
+    cases       case files, folders of them, ids of single cases (`file.yaml::[rate=0.5]`), loaded variants, or mappings with
+                the keys of a case file.
+    backend     only these backends, implementations or patterns, as `--backend`.
+    expression  only cases whose id, layer or tags match, as `-k`.
+    out         folder to store the run and its page in, as `--out`; None: nothing is kept on disk.
+    timeout     seconds for each call, instead of the cases' own.
+    jobs        how many workers compute at the same time; default: one for each framework. Not with `runner`.
+    history     database to add the stored run to, as `--history`; only with `out`.
+    folder      where the files of cases given as mappings are seen from.
+    runner      workers to use and to leave running: `with harness.Runner() as runner`.
+
+    Nothing selected is no error here: its exit code is 5. Raises UserError for an invalid case, with all problems of all
+    cases; KeyboardInterrupt ends the workers and stores nothing.
+    """
+    if runner is not None and jobs is not None:
+        raise UserError("jobs: the runner that was given has its own")
+    if history is not None and out is None:
+        raise UserError("history: only a run with a folder of its own (out=...) can be remembered")
+    keep = backend_filter([backend] if isinstance(backend, str) else backend)
+    chosen = select(cases, expression, folder)
+    variants = [variant for variant in chosen if any(expand(variant, keep))]
+    if timeout is not None:
+        variants = [dataclasses.replace(variant, timeout=timeout) for variant in variants]
+    if not variants:
+        return Result((), Exit.NOTHING, "Nothing was run: no case was selected.")
+    database = histories.prepare(out, history) if out is not None else None
+    with ExitStack() as stack:
+        place = Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        total = sum(1 for variant in variants for _ in expand(variant, keep))
+        count = 0
+        writer = stack.enter_context(Writer.of(place, variants, [Path(sys.argv[0]).name]))
+        workers = runner or stack.enter_context(Runner(jobs=jobs))
+        for event in workers.run(variants, keep):
+            writer.add(event)
+            count += 1
+        if count != total:
+            raise HarnessError(f"{total} comparisons were planned, and {count} were made")
+        writer.finish()
+        stored = read(place)
+        if out is not None:
+            html.write(stored)
+        if database is not None:
+            histories.remember(stored, database)
+        return Result(tuple(stored.rows()), stored.exit_code, text(stored))
+
+
+def assert_parity(cases: Case | Iterable[Case], **options: Any) -> Result:
+    """Run cases, with the options of `run`, and raise AssertionError unless `harness run` would exit with 0.
+
+    The message is the summary: every difference with its figures, its cause and its place in the case file. A run that
+    compared nothing raises too, whether no case was selected, a backend is missing or no implementation can express the case.
+    """
+    __tracebackhide__ = True  # pytest shows the caller's line
+    result = run(cases, **options)
+    if result.exit_code is not Exit.OK:
+        raise AssertionError(result.summary)
+    return result
+
+
+def select(cases: Case | Iterable[Case], expression: str = "", folder: str | Path = ".") -> list[Variant]:
+    """The variants that are meant, in that order, each once. Raises UserError with every problem of every case."""
+    from harness.cases.inline import from_mapping
+
+    given = [cases] if isinstance(cases, str | Path | Variant | Mapping) else list(cases)
+    matches = compile_expression(expression)
+    problems: list[Problem] = []
+    chosen: dict[str, Variant] = {}
+    for number, case in enumerate(given, 1):
+        try:
+            if isinstance(case, Variant):
+                found = [case]
+            elif isinstance(case, Mapping):
+                name = "inline" if len(given) == 1 else f"inline-{number}"
+                found = from_mapping(case, name=name, folder=folder)
+            else:
+                found = select_cases([str(case)])
+        except UserError as error:
+            problems.extend(error.problems)
+            continue
+        chosen.update((variant.id, variant) for variant in found)
+    if problems:
+        raise UserError(dict.fromkeys(problems))
+    return [variant for variant in chosen.values() if matches(searchable(variant))]
+
+
+def text(stored: StoredRun) -> str:
+    """The summary of a stored run as plain text."""
+    from rich.console import Console
+
+    buffer = io.StringIO()
+    console = Console(file=buffer, width=100_000, color_system=None, highlight=False, emoji=False, markup=False)
+    print_summary(summarise(stored), console)
+    return buffer.getvalue().rstrip("\n")

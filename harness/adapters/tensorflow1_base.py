@@ -101,14 +101,12 @@ def _run_eager(job: Job, forward: Forward) -> Outcome:
             for tensor in sources.values():
                 tape.watch(tensor)
             outputs = forward(inputs, weights)
+            # This tape takes one target: the sum whose gradient the cotangents pull back.
+            pulled = [tf.reduce_sum(outputs[name] * tf.constant(array)) for name, array in job.cotangents.items()]
+            total = tf.add_n(pulled) if pulled else None
         gradients: Tensors = {}
         if job.cotangents:
-            names = list(job.cotangents)
-            found = tape.gradient(
-                [outputs[name] for name in names],
-                list(sources.values()),
-                output_gradients=[tf.constant(job.cotangents[name]) for name in names],
-            )
+            found = tape.gradient(total, list(sources.values()))
             gradients = {name: _or_zeros(tf, value, sources[name]) for name, value in zip(sources, found)}
         return Outcome(_numpy(outputs), _numpy(gradients))
 
@@ -141,16 +139,22 @@ def ancestors(fetches: Sequence[Any]) -> List[Any]:
 @contextlib.contextmanager
 def given_variables(tf: Any, scope: str, find: Callable[[str], Any]) -> Iterator[None]:
     """A variable scope in which a variable that is asked for by a name is the tensor `find(name)`."""
+    from tensorflow.python.ops import rnn_cell_impl
 
     def custom(getter: Any, name: str, *_args: Any, **_kwargs: Any) -> Any:
-        tensor = find(name)
-        if type(tensor).__name__ == "EagerTensor":
-            # A MultiRNNCell asks its variables whether they are trainable.
-            tensor._trainable = True
-        return tensor
+        return find(name)
 
-    with tf.variable_scope(scope, custom_getter=custom):
-        yield
+    def unlisted(_cell: Any, getter: Any, *args: Any, **kwargs: Any) -> Any:
+        return getter(*args, **kwargs)
+
+    # Cells list which of their variables are trainable, which a tensor in eager execution cannot tell.
+    listed = rnn_cell_impl.RNNCell._rnn_get_variable
+    rnn_cell_impl.RNNCell._rnn_get_variable = unlisted
+    try:
+        with tf.variable_scope(scope, custom_getter=custom):
+            yield
+    finally:
+        rnn_cell_impl.RNNCell._rnn_get_variable = listed
 
 
 def igfo(tf: Any, weight: Any) -> Any:

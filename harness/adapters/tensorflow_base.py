@@ -8,6 +8,8 @@ Import policy: TensorFlow is imported inside functions only.
 
 from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
 
+import numpy as np
+
 from harness.adapters.base import Adapter, Job, Outcome, Unsupported
 from harness.adapters.tensorflow_arrays import differentiate, load, tensors, to_numpy
 from harness.adapters.tensorflow_tap import TensorFlowTap
@@ -44,9 +46,15 @@ class TensorFlowAdapter(Adapter):
 
     def check(self, job: Job) -> None:
         super(TensorFlowAdapter, self).check(job)
+        self.check_version(load(*self.modules))
         for site in job.sites:
             if site.scale == "none" and site.noise in ("bernoulli", "alpha"):
                 raise Unsupported("TensorFlow scales survivors by 1 / (1 - rate); it has no dropout without a scale")
+
+    def check_version(self, tf: Any) -> None:
+        """Raise Unsupported where this TensorFlow has no such API."""
+        if str(tf.__version__).startswith("1."):
+            raise Unsupported("needs TensorFlow 2, and this is %s" % tf.__version__)
 
     def tap(self, replay: Optional[Sequence[Draw]]) -> TensorFlowTap:
         load(*self.modules)
@@ -108,7 +116,8 @@ def refuse_rate_one(job: Job, tf: Any) -> None:
     """Raise Unsupported with TensorFlow's own words where `tf.nn.dropout` would raise."""
     if not job.train or not any(site.rate == 1.0 for site in job.sites):
         return
+    first = str(tf.__version__).startswith("1.")
     try:
-        tf.nn.dropout(tf.ones((1,)), rate=1.0)
+        tf.nn.dropout(np.ones((1,), np.float32), **({"keep_prob": 0.0} if first else {"rate": 1.0}))
     except ValueError as error:
         raise Unsupported("tf.nn.dropout refuses rate 1: %s" % error)

@@ -8,12 +8,14 @@ Import policy: TensorFlow is imported inside functions only.
 """
 
 import math
-from typing import Any, List, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
-from harness.adapters.base import Job, SiteSpec, Unsupported, implementation
+from harness.adapters.base import Job, Outcome, SiteSpec, Unsupported, implementation
+from harness.adapters.tensorflow1_base import RULE, run, version
 from harness.adapters.tensorflow_arrays import load
 from harness.adapters.tensorflow_base import Network, TensorFlowAdapter, Tensors, refuse_rate_one
-from harness.tape import BERNOULLI, NORMAL, Slot
+from harness.adapters.tensorflow_tap import TensorFlowTap
+from harness.tape import BERNOULLI, NORMAL, Draw, Slot
 
 SITE = "input"
 
@@ -63,7 +65,38 @@ class Function(Noise):
 
 @implementation("tf.nn.dropout", ["tensorflow"], "dropout", needs=["tensorflow"])
 class Dropout(Function):
-    """u >= rate, survivors times the rounded reciprocal of 1 - rate."""
+    """u >= rate, survivors times the rounded reciprocal of 1 - rate.
+
+    TensorFlow 1: floor(keep_prob + u), survivors over keep_prob; in a graph, with `seed=job.seed` for the op.
+    """
+
+    def check_version(self, tf: Any) -> None:
+        """It is in every TensorFlow."""
+
+    def check(self, job: Job) -> None:
+        super(Dropout, self).check(job)
+        if version(load()) < (2, 0) and self.option(job, "tf_function"):
+            raise Unsupported("TensorFlow 1 has no tf.function")
+
+    def tap(self, replay: Optional[Sequence[Draw]]) -> TensorFlowTap:
+        tap = super(Dropout, self).tap(replay)
+        tap.rule = RULE if version(load()) < (2, 0) else tap.rule
+        return tap
+
+    def call(self, job: Job) -> Outcome:
+        tf = load()
+        if version(tf) >= (2, 0):
+            return super(Dropout, self).call(job)
+        assert self._tap is not None
+        site = self.site_of(job)
+
+        def forward(inputs: Tensors, weights: Tensors) -> Tensors:
+            if not self.active(job):
+                return {"y": tf.identity(inputs["x"])}
+            shape = site.shape if site.shared else None
+            return {"y": tf.nn.dropout(inputs["x"], keep_prob=1.0 - site.rate, noise_shape=shape, seed=job.seed)}
+
+        return run(job, forward, self._tap, False)
 
     def noisy(self, tf: Any, job: Job, x: Any) -> Any:
         site = self.site_of(job)
@@ -75,6 +108,11 @@ class StatelessDropout(Function):
     """The same from a stateless generator. Option `tensor_rate`: a rate that is a tensor divides by 1 - rate instead."""
 
     options = dict(TensorFlowAdapter.options, tensor_rate=False)
+
+    def check_version(self, tf: Any) -> None:
+        super(StatelessDropout, self).check_version(tf)
+        if not hasattr(getattr(tf.nn, "experimental", None), "stateless_dropout"):
+            raise Unsupported("TensorFlow %s has no tf.nn.experimental.stateless_dropout" % tf.__version__)
 
     def noisy(self, tf: Any, job: Job, x: Any) -> Any:
         site = self.site_of(job)

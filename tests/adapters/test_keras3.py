@@ -21,10 +21,10 @@ BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 if importlib.util.find_spec(BACKEND) is None:
     pytest.skip(f"{BACKEND} is not installed", allow_module_level=True)
 
-from adapter_jobs import FULL, Call, at, plain
+from adapter_jobs import FULL, Call, at, plain  # noqa: E402
 
-from harness.adapters.base import Unsupported, implementations
-from harness.tape import TapeMismatch
+from harness.adapters.base import Unsupported, implementations  # noqa: E402
+from harness.tape import TapeMismatch  # noqa: E402
 
 X = np.random.default_rng(0).normal(size=(3, 5, 4))
 Z = np.random.default_rng(1).normal(size=(3, 2, 4))

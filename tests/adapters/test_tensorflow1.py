@@ -1,0 +1,229 @@
+"""TensorFlow 1.3, 1.8 and 2.0 in their own environments, against the same reference; skipped where they have not been created."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from adapter_jobs import at, plain
+from remote_jobs import RemoteCall
+
+from harness.adapters.base import Unsupported
+from harness.execution.environments import resolve, why_not
+from harness.execution.process import Worker
+
+X = np.random.default_rng(0).normal(size=(3, 5, 4))
+FULL: dict[str, Any] = {"units": 4, "return_sequences": True, "return_state": True}
+WRAPPED = {**FULL, "drop_leaving_state": True}
+DEEP = {**WRAPPED, "layers": 2}
+
+STEP = [at("input", 0.3, "gates"), at("state.h", 0.25, "gates"), at("output", 0.4)]
+BOTH = [*STEP, at("state.c", 0.25)]
+ONCE = ("batch", "time")
+VARIATIONAL = [at("input", 0.3, "gates", *ONCE), at("state.h", 0.25, "gates", *ONCE), at("output", 0.4, *ONCE)]
+VARIATIONAL_BOTH = [*VARIATIONAL, at("state.c", 0.25, *ONCE)]
+GATEWISE = [at("input", 0.3, "time"), at("state.h", 0.25, "time")]
+TIED = [at("input", 0.3, "gates", "time"), at("state.h", 0.25, "gates", "time")]
+AROUND = [at("between_layers", 0.5), at("output", 0.4, "time")]
+
+STATIC = {"runner": "static_rnn"}
+EAGER = {"eager": True}
+V = {"variational": True}
+RNN = "tf.contrib.rnn."
+OLD, OLD_KERAS, KERAS = "tf1.3", "tf.contrib.keras.layers.LSTM", "tf.keras.layers.LSTM"
+
+Case = tuple[str, str, Mapping[str, Any], Sequence[Mapping[str, Any]], Mapping[str, Any]]
+
+CASES: list[Case] = [
+    ("tf1.3", RNN + "LSTMCell", WRAPPED, BOTH, {}),
+    ("tf1.3", RNN + "LSTMCell", DEEP, [*BOTH, at("between_layers", 0.5)], STATIC),
+    ("tf1.3", RNN + "LSTMCell", WRAPPED, VARIATIONAL_BOTH, V),
+    ("tf1.3", RNN + "BasicLSTMCell", {**FULL, "forget_bias": 1.0}, [at("output", 0.5)], {}),
+    ("tf1.3", RNN + "LSTMBlockCell", WRAPPED, BOTH, {}),
+    ("tf1.8", RNN + "LSTMCell", WRAPPED, STEP, {}),
+    ("tf1.8", RNN + "LSTMCell", WRAPPED, STEP, {**STATIC, **EAGER}),
+    ("tf1.8", RNN + "LSTMCell", WRAPPED, BOTH, EAGER),
+    ("tf1.8", RNN + "LSTMCell", DEEP, [*STEP, at("between_layers", 0.5)], {}),
+    ("tf1.8", RNN + "LSTMCell", WRAPPED, VARIATIONAL, V),
+    ("tf1.8", RNN + "LSTMCell", WRAPPED, VARIATIONAL[1:2], {**V, **EAGER}),
+    ("tf1.8", RNN + "LSTMCell", DEEP, [*VARIATIONAL_BOTH, at("between_layers", 0.5, *ONCE)], {**V, **EAGER}),
+    ("tf1.8", RNN + "LSTMCell", {**FULL, "peepholes": True, "cell_clip": 0.3, "forget_bias": 1.0}, STEP[:1], {}),
+    ("tf1.8", RNN + "LSTMCell", {**WRAPPED, "projection": 3, "projection_clip": 0.2}, STEP, STATIC),
+    ("tf1.8", RNN + "LSTMCell", {**WRAPPED, "padding": "zeros"}, STEP, {}),
+    ("tf1.8", RNN + "BasicLSTMCell", {"units": 4}, [at("output", 0.5)], EAGER),
+    ("tf1.8", RNN + "LSTMBlockCell", {**WRAPPED, "forget_bias": 1.0}, STEP, {}),
+    ("tf1.3", OLD_KERAS, FULL, GATEWISE, {}),
+    ("tf1.3", OLD_KERAS, FULL, GATEWISE, {"implementation": 1, "unroll": True}),
+    ("tf1.3", OLD_KERAS, FULL, TIED, {"implementation": 2}),
+    ("tf1.3", OLD_KERAS, {**FULL, "layers": 2, "recurrent_activation": "hard_sigmoid_keras2"}, GATEWISE + AROUND, {}),
+    ("tf1.8", KERAS, FULL, GATEWISE, {}),
+    ("tf1.8", KERAS, FULL, TIED, {"implementation": 2}),
+    ("tf2.0", KERAS, FULL, [at("input", 0.3, "gates")], {}),
+    ("tf2.0", KERAS, FULL, TIED, {}),
+    ("tf2.0", KERAS, FULL, TIED, {"tf_function": True}),
+    ("tf2.0", KERAS, FULL, GATEWISE, {"implementation": 1, "unroll": True}),
+    ("tf2.0", KERAS, {**FULL, "layers": 2}, TIED + AROUND, {"tf_function": True}),
+    ("tf1.3", "tf.nn.dropout", {"rate": 0.3, "shared": ["time"]}, (), {}),
+    ("tf1.8", "tf.nn.dropout", {"rate": 0.3}, (), {}),
+    ("tf2.0", "tf.nn.dropout", {"rate": 0.3}, (), {"tf_function": True}),
+]
+
+
+class Workers:
+    """One worker an environment, started when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._workers: dict[str, Worker] = {}
+
+    def of(self, name: str) -> Worker:
+        if name not in self._workers:
+            environment = resolve(name)
+            if environment is None:
+                pytest.skip(why_not(name))
+            self._workers[name] = Worker(environment, "tensorflow")
+        return self._workers[name]
+
+    def stop(self) -> None:
+        for worker in self._workers.values():
+            worker.stop()
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    found = Workers()
+    yield found
+    found.stop()
+
+
+def call(workers: Workers, case: Case, **more: Any) -> RemoteCall:
+    environment, name, config, dropout, options = case
+    inputs = {"x": X, "lengths": np.array([5, 2, 3])} if config.get("padding") else {"x": X}
+    layer = "dropout" if "rate" in config else "lstm"
+    arguments = {"dtype": "float32", "options": options, **more}
+    return RemoteCall(workers.of(environment), "tensorflow", name, layer, config, dropout, inputs=inputs, **arguments)
+
+
+def same(left: Mapping[str, np.ndarray], right: Mapping[str, np.ndarray]) -> bool:
+    return all(np.array_equal(left[name], right[name]) for name in left) and set(left) == set(right)
+
+
+every_case = pytest.mark.parametrize("case", CASES, ids=[f"{case[0]}-{case[1]}-{n}" for n, case in enumerate(CASES)])
+
+
+@every_case
+def test_own_draws(workers: Workers, case: Case) -> None:
+    """The reference explains outputs and gradients on the recorded draws, which have the case's shape; replay is exact."""
+    job = call(workers, case)
+    result = job.run()
+    assert job.worst(result) <= 1.0
+    assert {name: draw.values.shape for name, draw in result.draws.items()} == {s.at: s.shape for s in job.sites}
+    replayed = job.run(tape=plain(job.sites, result.draws))
+    assert same(result.outputs, replayed.outputs)
+    assert same(result.gradients, replayed.gradients)
+
+
+@every_case
+def test_a_tape_decides(workers: Workers, case: Case) -> None:
+    job = call(workers, case)
+    tape = job.tape()
+    result = job.run(tape=tape)
+    assert job.worst(result) <= 1.0
+    for name, drawn in plain(job.sites, result.draws).items():
+        np.testing.assert_array_equal(drawn, tape[name])
+
+
+@every_case
+def test_evaluation(workers: Workers, case: Case) -> None:
+    job = call(workers, case, mode="eval")
+    result = job.run()
+    assert result.draws == {}
+    assert job.worst(result) <= 1.0
+
+
+def test_surviving_outputs_are_the_plain_outputs_over_keep_prob(workers: Workers) -> None:
+    """The question of document 000: DropoutWrapper(output_keep_prob=0.5), eagerly in 1.8."""
+    case: Case = ("tf1.8", RNN + "LSTMCell", FULL, [at("output", 0.5)], EAGER)
+    job = call(workers, case)
+    dropped = job.run()
+    whole = job.run(mode="eval").outputs["y"]
+    kept = plain(job.sites, dropped.draws)["output"]
+    np.testing.assert_array_equal(dropped.outputs["y"], np.where(kept, whole / np.float32(0.5), 0.0))
+    np.testing.assert_array_equal(dropped.outputs["h"], whole[:, -1])
+
+
+def test_static_rnn_in_a_graph_repeats_its_mask(workers: Workers) -> None:
+    """Every step is an op with the same seed; dynamic_rnn and eager execution go on with one counter."""
+    draws = {}
+    for name, options in {"static": STATIC, "dynamic": {}, "eager": {**STATIC, **EAGER}}.items():
+        job = call(workers, ("tf1.8", RNN + "LSTMCell", FULL, [at("output", 0.5)], options))
+        draws[name] = plain(job.sites, job.run().draws)["output"]
+    assert all(np.array_equal(draws["static"][:, :1], draws["static"][:, step : step + 1]) for step in range(5))
+    assert not np.array_equal(draws["dynamic"][:, 0], draws["dynamic"][:, 1])
+    assert np.array_equal(draws["dynamic"], draws["eager"])
+
+
+def test_seeds(workers: Workers) -> None:
+    job = call(workers, CASES[5])
+    assert same(job.run(seed=4).outputs, job.run(seed=4).outputs)
+    assert not same(job.run(seed=4).outputs, job.run(seed=5).outputs)
+
+
+def test_keep_prob_is_rounded_to_float32_in_a_float64_layer(workers: Workers) -> None:
+    """A known difference: survivors are divided by float32(keep_prob), so a float64 layer is off by 1e-8."""
+    job = call(workers, ("tf1.8", RNN + "LSTMCell", FULL, [at("output", 0.4)], {}), dtype="float64")
+    result = job.run()
+    kept = plain(job.sites, result.draws)["output"]
+    ratio = result.outputs["y"][kept] / job.run(mode="eval").outputs["y"][kept]
+    np.testing.assert_allclose(ratio, 1.0 / np.float64(np.float32(0.6)), rtol=1e-15)
+
+
+REFUSED: list[tuple[Case, str]] = [
+    (("tf1.3", RNN + "LSTMCell", WRAPPED, STEP, {}), "drops c with h"),
+    (("tf1.3", RNN + "LSTMCell", FULL, (), EAGER), "no eager execution"),
+    (("tf1.8", RNN + "LSTMCell", FULL, STEP, {}), "set drop_leaving_state"),
+    (("tf1.8", RNN + "LSTMCell", WRAPPED, [STEP[1], at("state.c", 0.5)], {}), "one state_keep_prob"),
+    (("tf1.8", RNN + "LSTMCell", FULL, [at("output", 1.0)], {}), "no rate 1"),
+    (("tf1.8", RNN + "BasicLSTMCell", {**FULL, "peepholes": True}, (), {}), "no setting peepholes"),
+    (("tf1.3", RNN + "LSTMBlockCell", {**FULL, "cell_clip": 0.5}, (), {}), "clips c at 3"),
+    (("tf1.8", KERAS, FULL, GATEWISE, {"implementation": 0}), "has implementation"),
+    (("tf1.8", OLD_KERAS, FULL, (), {}), "has no tf.contrib.keras"),
+    (("tf1.8", "recipe.Dropout", {"rate": 0.3}, (), {}), "needs TensorFlow 2"),
+    (("tf1.8", "tf.nn.dropout", {"rate": 1.0}, (), {}), "refuses rate 1"),
+    (("tf2.0", RNN + "LSTMCell", FULL, (), {}), "name an environment"),
+]
+
+
+@pytest.mark.parametrize(("case", "message"), REFUSED, ids=[f"{case[1]}-{n}" for n, (case, _) in enumerate(REFUSED)])
+def test_refused(workers: Workers, case: Case, message: str) -> None:
+    with pytest.raises(Unsupported, match=message):
+        call(workers, case).run()
+
+
+def test_the_current_tensorflow_refuses_them() -> None:
+    pytest.importorskip("tensorflow")
+    from adapter_jobs import Call
+
+    for name in (RNN + "LSTMCell", OLD_KERAS, KERAS):
+        with pytest.raises(Unsupported, match=r"name an environment|has no tf\.contrib|Keras 3 here"):
+            Call("tensorflow", name, "lstm", FULL, inputs={"x": X}, dtype="float32").run()
+
+
+# Planted faults.
+
+
+def test_faults_exceed_the_bound(workers: Workers) -> None:
+    """Dropped c for kept c, a mask of another step, the state's order: each against the same reference."""
+    job = call(workers, CASES[7])
+    result = job.run()
+    good = result.outputs
+    assert job.worst(result._replace(outputs={**good, "h": good["c"], "c": good["h"]})) > 1.0
+    for site, draw in result.draws.items():
+        draws = {**result.draws, site: draw._replace(values=np.roll(draw.values, 1, axis=-2))}
+        assert job.worst(result._replace(draws=draws)) > 1.0, site
+    kept = np.ones_like(result.draws["state.c"].values)
+    assert (
+        job.worst(result._replace(draws={**result.draws, "state.c": result.draws["state.c"]._replace(values=kept)}))
+        > 1.0
+    )

@@ -24,7 +24,7 @@ from harness.reporting.summary import figures, headline, label, plural, summaris
 from harness.reporting.verdicts import ORDER, SIGNS, words
 
 PAGE = "report.html"
-SCRIPTS = ("dom.js", "data.js", "masks.js", "overview.js", "case.js", "main.js")
+SCRIPTS = ("dom.js", "data.js", "masks.js", "overview.js", "case.js", "profiles.js", "main.js")
 STYLES = ("colours.css", "page.css", "case.css")
 #: Rows that the page shows without its script.
 STATIC_ROWS = 200

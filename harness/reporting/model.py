@@ -60,9 +60,9 @@ def pack(run: StoredRun) -> dict[str, Any]:
         cell = cells.setdefault(row.case, {}).setdefault(number, (texts(visible(row.place)), []))
         cell[1].append(_row(row, cell[0], texts, checks, kinds))
         seconds[row.case, number] = max(seconds.get((row.case, number), 0.0), row.seconds)
-    paths = Numbers[str]()
+    paths, profiles = Numbers[str](), Numbers[tuple[tuple[int, int], ...]]()
     cases = [
-        _case(case, paths, texts)
+        _case(case, paths, texts, profiles)
         | {
             "cells": [
                 [number, round(seconds[case["id"], number], 3), place, rows]
@@ -79,6 +79,7 @@ def pack(run: StoredRun) -> dict[str, Any]:
         "order": sorted(range(len(implementations.known)), key=lambda n: _column(list(described.values())[n])),
         "checks": list(checks.known),
         "kinds": list(kinds.known),
+        "profiles": list(profiles.known),
         "texts": list(texts.known),
         "sources": [visible(run.sources.get(path, ""), lines=True) for path in paths.known],
         "cases": cases,
@@ -103,7 +104,9 @@ def _row(row: Row, place: int, texts: Numbers[str], checks: Numbers[str], kinds:
     return packed
 
 
-def _case(case: dict[str, Any], paths: Numbers[str], texts: Numbers[str]) -> dict[str, Any]:
+def _case(
+    case: dict[str, Any], paths: Numbers[str], texts: Numbers[str], profiles: Numbers[tuple[tuple[int, int], ...]]
+) -> dict[str, Any]:
     sites = [
         {
             "at": visible(site["at"]),
@@ -130,7 +133,7 @@ def _case(case: dict[str, Any], paths: Numbers[str], texts: Numbers[str]) -> dic
         "profiles": [
             [
                 visible(one["backend"]),
-                [[texts(visible(name)), texts(visible(text))] for name, text in one["entries"].items()],
+                profiles(tuple((texts(visible(name)), texts(visible(text))) for name, text in one["entries"].items())),
             ]
             for one in case.get("profiles", ())
         ],

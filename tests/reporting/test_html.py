@@ -121,7 +121,8 @@ def test_the_data_comes_back(page):
 def test_profiles_come_back(page):
     data = page.data()
     profiles = {
-        name: {data["texts"][k]: data["texts"][v] for k, v in pairs} for name, pairs in data["cases"][0]["profiles"]
+        name: {data["texts"][k]: data["texts"][v] for k, v in data["profiles"][index]}
+        for name, index in data["cases"][0]["profiles"]
     }
     assert profiles == {
         "numpy": {"scale of survivors": "2", "input: shared over": "time"},

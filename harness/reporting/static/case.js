@@ -103,19 +103,20 @@ const sourceOf = (one) => {
 const profileOf = (one) => {
   if (!one.profiles.length) return null;
   const entries = new Map();
-  for (const [backend, pairs] of one.profiles) for (const [key, value] of pairs) {
+  for (const [backend, index] of one.profiles) for (const [key, value] of PROFILES[index]) {
     const values = entries.get(key) ?? entries.set(key, new Map()).get(key);
     values.set(value, [...(values.get(value) ?? []), backend]);
   }
   const line = ([key, values]) => el("div", { class: values.size > 1 ? "entry differs" : "entry" },
-    el("dt", { class: "isolate" }, D.texts[key]),
-    el("dd", {}, [...values].map(([value, backends]) => el("div", { class: "value" }, el("span", { class: "isolate" }, D.texts[value]),
+    el("dt", { class: "isolate" }, key),
+    el("dd", {}, [...values].map(([value, backends]) => el("div", { class: "value" }, el("span", { class: "isolate" }, value),
       values.size > 1 || backends.length < one.profiles.length ? el("small", { class: "isolate" }, backends.flatMap((text, i) => [i ? ", " : "", ...dotted(text)])) : null))));
   const lines = [...entries];
   const differ = lines.filter(([, values]) => values.size > 1);
   const same = lines.filter(([, values]) => values.size === 1);
   return el("section", { "aria-labelledby": "profile" },
-    el("h2", { id: "profile" }, "What was measured", el("small", {}, "from the draws and outputs of each implementation, never from a table")),
+    el("h2", { id: "profile" }, "What was measured", el("small", {}, "from the draws and outputs of each implementation, never from a table"),
+      one.profiles.length > 1 ? el("a", { class: "aside", href: link({ profiles: "1", a: one.profiles[0][0], b: one.profiles[1][0], ac: one.id, bc: one.id }, {}) }, "Compare two") : null),
     differ.length ? el("dl", { class: "entries" }, differ.map(line)) : null,
     same.length ? el("details", { open: !differ.length }, el("summary", {}, differ.length ? "The same in all" : "The same in all implementations", el("small", {}, String(same.length))), el("dl", { class: "entries" }, same.map(line))) : null);
 };

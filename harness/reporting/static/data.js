@@ -8,6 +8,9 @@ const SHORT = {
 const QUIET = new Set(["pass", "known", "unsupported"]);
 const place = new Map(D.order.map((implementation, column) => [implementation, column]));
 
+// Profiles that are the same in several places stand once: entry to what was measured.
+const PROFILES = D.profiles.map((pairs) => new Map(pairs.map(([entry, text]) => [D.texts[entry], D.texts[text]])));
+
 // A row: [kind, measured, limit, where, note, place]; a kind: [check, verdict, seed, unit, cause].
 const KINDS = D.kinds.map(([check, verdict, seed, unit, cause]) => ({
   check: D.checks[check], verdict: VERDICTS[verdict], seed: D.texts[seed], unit: D.texts[unit], cause: D.texts[cause],

@@ -35,6 +35,17 @@ function draw() {
     } else if (focused) main.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
     return;
   }
+  if (view.profiles) {
+    const picked = main.querySelector("#between") ? document.activeElement?.id : "title";
+    const open = [...main.querySelectorAll("details.kind")].map((part) => part.open);
+    main.replaceChildren(...profilesPage(view));
+    main.querySelectorAll("details.kind").forEach((part, index) => { part.open = open[index] ?? false; });
+    document.title = `Measured profiles · ${title}`;
+    document.body.classList.add("in-case");
+    shownCase = null;
+    main.querySelector(`#${CSS.escape(picked || "title")}`)?.focus({ preventScroll: true });
+    return;
+  }
   const returned = shownCase !== null;
   shownCase = null;
   document.title = title;
@@ -76,6 +87,7 @@ addEventListener("keydown", (event) => {
       search.focus();
       search.select();
     }
-  } else if (event.key === "Escape" && shownCase) go({ case: "", check: "", impl: "" });
+  } else if (event.key === "Escape" && state().profiles && !shownCase && !typing) location.hash = "";
+  else if (event.key === "Escape" && shownCase) go({ case: "", check: "", impl: "" });
 });
 draw();

@@ -154,6 +154,7 @@ const overview = (view) => {
   return [
     differing.length ? el("section", {}, el("h2", {}, "What differs", el("small", {}, "one line for each implementation and cause")), groupTable(differing, "What differs")) : null,
     [...layers].map(([layer, cases]) => matrixOf(layer, cases)),
+    filtered || !D.profiles.length ? null : el("p", { class: "onward" }, el("a", { href: link({ profiles: "1" }, {}) }, "Measured profiles"), ": what any two implementations do differently"),
     found.length ? null : el("p", { class: "empty" }, "No case matches. ", el("a", { href: "#" }, "Show all")),
     filtered ? null : el("section", { class: "groups" },
       folded("Known differences, with their reasons", groupsOf(({ name }) => name === "known")),

@@ -1,0 +1,156 @@
+"""What pytest makes of a case file: one item for each (variant, implementation). Imported when the first case file turns up."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from harness.cases import load
+from harness.commands.selection import backend_filter, reproduce
+from harness.errors import UserError
+from harness.execution.plan import expand
+from harness.pytest_plugin import PROPERTY, shared_runner
+from harness.records import BackendRef, Compared, Row, Variant, Verdict
+from harness.reporting.summary import clean, figures
+from harness.reporting.verdicts import COMPARED, DIFFERENCES, SIGNS, severity, words, worst
+
+#: Marks that mean something to pytest itself; a tag of that name only goes with `-k`.
+_PYTESTS_OWN = frozenset(
+    {"skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "timeout", "tryfirst"}
+)
+
+
+class Differs(Exception):
+    """A comparison that a person must look at."""
+
+    def __init__(self, event: Compared) -> None:
+        super().__init__(event)
+        self.event = event
+
+
+class CaseFile(pytest.File):
+    """A case file. What is wrong with it is told with file, line and column, all at once."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """One item for each (variant, implementation), in the order of the file."""
+        try:
+            keep = _kept(tuple(self.config.getoption("--harness-backend")))
+            variants = load([self.path])
+        except UserError as error:
+            raise self.CollectError(str(error)) from None
+        taken: set[str] = set()
+        for variant in variants:
+            for ref in expand(variant, keep):
+                yield CaseItem.from_parent(self, name=_unique(item_name(variant, ref), taken), variant=variant, ref=ref)
+
+
+@functools.lru_cache(maxsize=1)
+def _kept(names: tuple[str, ...]) -> Callable[[BackendRef], bool]:
+    return backend_filter(names)
+
+
+def item_name(variant: Variant, ref: BackendRef) -> str:
+    """`torch:torch.nn.LSTM[rate=0.5-dtype=float32]`: no blanks, and one pair of square brackets, as pytest has it.
+
+    So `cases/x.yaml::torch:torch.nn.LSTM` on the command line means all variants of an implementation.
+    """
+    label = re.sub(r"\s+", "-", ref.label.replace(": ", ":").replace(", ", ","))
+    label = label.replace("::", ":").replace("[", "(").replace("]", ")")
+    return label + variant.id.partition("::")[2]
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    number = 2
+    found = name
+    while found in taken:
+        found = f"{name}#{number}"
+        number += 1
+    taken.add(found)
+    return found
+
+
+class CaseItem(pytest.Item):
+    """One implementation of one variant, compared with the reference."""
+
+    def __init__(self, *, variant: Variant, ref: BackendRef, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.variant = variant
+        self.ref = ref
+        marks = {"parity": "", variant.layer: "cases of this layer kind", ref.backend: "cases of this backend"}
+        for tag in variant.tags:
+            marks.setdefault(tag, "cases with this tag")
+        for name, meaning in marks.items():
+            self.extra_keyword_matches.add(name)
+            if name.isidentifier() and not name.startswith("_") and name not in _PYTESTS_OWN:
+                _make_known(self.config, name, meaning)
+                self.add_marker(name)
+
+    def runtest(self) -> None:
+        """Compare. Raises Differs; skips where the implementation cannot express the case."""
+        # The file's variants are kept by the items; the workers' arrays are made for the variant at hand alone.
+        (event,) = shared_runner(self.config).run([self.variant], lambda ref: ref.label == self.ref.label)
+        outcome = worst(row.verdict for row in event.rows) or Verdict.ERROR
+        if outcome is Verdict.UNSUPPORTED and any(row.verdict in COMPARED for row in event.rows):
+            outcome = worst(row.verdict for row in event.rows if row.verdict in COMPARED) or outcome
+        self.user_properties.append((PROPERTY, str(outcome)))
+        if outcome in DIFFERENCES:
+            raise Differs(event)
+        if outcome is Verdict.UNSUPPORTED:
+            causes = dict.fromkeys(row.cause or row.check for row in event.rows)
+            raise pytest.skip.Exception(f"unsupported: {'; '.join(causes)}", _use_item_location=True)
+        for verdict in (Verdict.KNOWN, Verdict.UNSUPPORTED):
+            rows = [row for row in event.rows if row.verdict is verdict]
+            for row in rows:
+                self.user_properties.append((str(verdict), f"{row.check}: {row.cause}"))
+            if rows:
+                self.add_report_section("call", f"parity: {verdict}", "\n".join(lines(rows)))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The differences instead of a traceback."""
+        if isinstance(excinfo.value, Differs):
+            return explained(excinfo.value.event)
+        if isinstance(excinfo.value, UserError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+    def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
+        """The line of the case file that names the implementation."""
+        place = self.ref.place or self.variant.place
+        return self.path, max(place.line - 1, 0) if place else 0, f"{self.path.name}: {self.name}"
+
+
+def _make_known(config: pytest.Config, name: str, meaning: str) -> None:
+    """Let `--strict-markers` know a mark that a case brings."""
+    known = {re.split(r"[:(]", line)[0].strip() for line in config.getini("markers")}
+    if name not in known:
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+
+
+def explained(event: Compared) -> str:
+    """Why a comparison failed: every difference with figures and cause, where it stands, and how to run it again."""
+    rows = sorted((row for row in event.rows if row.verdict in DIFFERENCES), key=lambda row: severity(row.verdict))
+    place = str(event.backend.place or event.variant.place or event.variant.path)
+    checks = ", ".join(f"{words(row.verdict)} {row.check}" for row in rows[:3]) + (", ..." if len(rows) > 3 else "")
+    text = [checks or "error: no check gave an answer", f"{place}: {clean(event.backend.label)} in {event.variant.id}"]
+    text += lines(rows, place)
+    text.append(f"{len(rows)} of {len(event.rows)} checks")
+    if event.detail:
+        text += ["", "last words of the worker:", *(f"  {clean(line)}" for line in event.detail.splitlines()[-20:])]
+    text.append(f"again: {reproduce(event.variant.id, event.backend.label)}")
+    return "\n".join(text)
+
+
+def lines(rows: Iterable[Row], place: str = "") -> Iterator[str]:
+    """Rows as text; where one stands is told where that is not `place`."""
+    for row in rows:
+        seed = f" (seed {row.seed})" if row.seed else ""
+        yield f"  {SIGNS[row.verdict]} {words(row.verdict)}  {row.check}{seed}"
+        stands = row.place if row.place != place else ""
+        for detail in (figures(row), f"cause: {row.cause}" if row.cause else "", row.note, stands):
+            if detail:
+                yield f"      {clean(detail)}"

@@ -93,8 +93,12 @@ def test_cuda_is_marked_unconfirmed():
         ("gate 1", {"like": "keras.layers.LSTM", "backend": "jax", "gate": 1, "shape": (3, 2)}),
         ("axis 3", {"like": "flax.nnx.Dropout", "broadcast_dims": [3], "shape": (3, 2)}),
         ("graph_ids", {"like": "tensorflow.function", "version": "2.0"}),
-        ("op_seed or graph_ids", {"like": "tf.nn.dropout", "version": "1.8"}),
+        ("give op_seed", {"like": "tf.nn.dropout", "version": "1.8"}),
         ("numpy_seed", {"like": "tensorflow.keras.layers.LSTM", "version": "2.0"}),
+        (
+            "no noise_shape",
+            {"like": "tf.nn.dropout", "version": "1.8", "graph_ids": 3, "noise_shape": [1], "shape": (2,)},
+        ),
         ("draws normals, no mask", {"like": "torch.randn"}),
         ("5056 bytes", {"like": "torch.nn.Dropout", "state": b"short", "shape": (2,)}),
     ],

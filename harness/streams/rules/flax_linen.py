@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from harness.streams.decision import Decision
 from harness.streams.keys import key_of
 from harness.streams.registry import Query, rule
-from harness.streams.rules.jax_random import STREAM, bernoulli, shared
+from harness.streams.rules.jax_random import STREAM, bernoulli
+from harness.streams.shapes import shared
 
 
 def path_word(path: Sequence[str], count: int, separator: bool = False) -> int:

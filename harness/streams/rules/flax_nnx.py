@@ -11,7 +11,8 @@ from harness.errors import UserError, did_you_mean
 from harness.streams.decision import Decision
 from harness.streams.keys import key_of
 from harness.streams.registry import Query, rule
-from harness.streams.rules.jax_random import STREAM, bernoulli, shared
+from harness.streams.rules.jax_random import STREAM, bernoulli
+from harness.streams.shapes import shared
 
 
 @rule("flax.nnx.Dropout", stream=STREAM + "; key by fold_in of counters", measured=("0.12.8",), since="0.12")

@@ -53,16 +53,6 @@ def _high(key: Key, keep: float, dtype: str, shape: tuple[int, ...]) -> Decision
     return Decision(shape, Computed(1, levels), 1, keep_high=True, graded=False)
 
 
-def shared(shape: tuple[int, ...], axes: Sequence[int]) -> tuple[int, ...]:
-    """Return a shape with size 1 at the axes that share one decision."""
-    drawn = list(shape)
-    for axis in axes:
-        if not -len(shape) <= axis < len(shape):
-            raise UserError(f"axis {axis} is not one of a tensor of {len(shape)} dimensions")
-        drawn[axis] = 1
-    return tuple(drawn)
-
-
 def follow(key: Key, path: Sequence[Sequence[Any]]) -> Key:
     """Return the key that a path leads to: ("split", num, index) and ("fold_in", data), one after the other."""
     for step in path:

@@ -20,6 +20,7 @@ from harness.streams.numbers import at_least
 from harness.streams.registry import Query, rule
 from harness.streams.rules import tensorflow2, torch_cpu
 from harness.streams.rules.jax_random import bernoulli
+from harness.streams.shapes import noise
 from harness.streams.sources import Computed, Levels, Mersenne, Philox, Source, threshold
 
 BACKENDS = ("tensorflow", "torch", "jax", "numpy")
@@ -115,16 +116,6 @@ def dropout(
     """
     shape = noise(query.shape, noise_shape)
     return _drawn(query, shape, draws_before + query.call, seeded, layer, xla, x64).spread(query.shape)
-
-
-def noise(shape: tuple[int, ...], noise_shape: Sequence[int | None] | None) -> tuple[int, ...]:
-    """Return the concrete noise shape of a tensor's shape; raises UserError where it does not broadcast."""
-    if noise_shape is None:
-        return shape
-    full = tuple(size if want is None else int(want) for size, want in zip(shape, noise_shape, strict=False))
-    if len(noise_shape) != len(shape) or any(want not in (1, size) for want, size in zip(full, shape, strict=True)):
-        raise UserError(f"noise_shape {tuple(noise_shape)} does not broadcast to the shape {shape}")
-    return full
 
 
 @rule(

@@ -18,6 +18,7 @@ from harness.streams.mask import Unpredictable
 from harness.streams.numbers import floor_of_sum
 from harness.streams.registry import Query, rule
 from harness.streams.rules.tensorflow2 import OPS_BEFORE_SEED, eager_op_seed, op_seeds, stateful
+from harness.streams.shapes import noise
 
 _MEASURED = ("1.3.0", "1.8.0")
 _STREAM = "Philox4x32-10 from (seed, op seed), low bits of the words; kept where floor(keep_prob + u) is 1"
@@ -46,6 +47,7 @@ def dropout(
     global_seed: bool = True,
     eager: bool = False,
     graph_ids: int | None = None,
+    noise_shape: Sequence[int | None] | None = None,
     before: Sequence[int] = (),
 ) -> Decision:
     """Return the mask of a tf.nn.dropout after tf.set_random_seed(seed).
@@ -54,10 +56,12 @@ def dropout(
     global_seed  false: tf.set_random_seed was never called.
     eager        in eager mode (1.5 on) instead of a graph; calls of one op seed then share a counter.
     graph_ids    in a graph without an op seed: the graph's operation count (`_last_id`) before tf.nn.dropout is called.
+    noise_shape  as the function's argument; None in it means the tensor's own size.
     before       sizes of earlier draws of the same op (eager: of the same op seed, or all random ops); `call` counts
                  further ones, in a graph the runs of one session.
     """
-    drawn = sum(before) + query.call * math.prod(query.shape)
+    shape = noise(query.shape, noise_shape)
+    drawn = sum(before) + query.call * math.prod(shape)
     if op_seed is None:
         if not global_seed:
             raise Unpredictable(
@@ -65,13 +69,13 @@ def dropout(
             )
         if eager:
             op_seed, drawn = eager_op_seed(query.seed, len(before) + query.call), 0
-        elif graph_ids is None:
+        elif graph_ids is None or noise_shape is not None:
             raise UserError(
-                "in a graph the op seed is the graph's operation count: give the option op_seed or graph_ids"
+                "in a graph the op seed is the graph's operation count: give op_seed, or graph_ids and no noise_shape"
             )
         else:
             op_seed = graph_ids + OPS_BEFORE_SEED
-    return _kept(query, op_seeds(query.seed if global_seed else None, op_seed), drawn, query.shape)
+    return _kept(query, op_seeds(query.seed if global_seed else None, op_seed), drawn, shape).spread(query.shape)
 
 
 _SLOTS = {"input": "input_0", "state.c": "state_0", "state.h": "state_1", "output": "output_0"}

@@ -18,6 +18,7 @@ from harness.streams.decision import Decision
 from harness.streams.mask import Unpredictable
 from harness.streams.numbers import at_least
 from harness.streams.registry import Query, rule
+from harness.streams.shapes import Shape, noise
 from harness.streams.sources import Philox
 
 BITS = {"float32": 23, "float64": 52, "float16": 10, "bfloat16": 7}
@@ -64,8 +65,8 @@ def stateless_source(seed: int, seed2: int, dtype: str) -> Philox:
     return Philox(key, counter, BITS[dtype], pair=_pair(dtype))
 
 
-def _kept(query: Query, source: Philox) -> Decision:
-    return Decision(query.shape, source, at_least(source.bits, query.dtype, query.rate))
+def _kept(query: Query, drawn: Shape, source: Philox) -> Decision:
+    return Decision(drawn, source, at_least(source.bits, query.dtype, query.rate)).spread(query.shape)
 
 
 def eager_op_seed(global_seed: int, ops_before: int) -> int:
@@ -87,24 +88,31 @@ _STREAM = "Philox4x32-10 from (seed, op seed), low bits of the words; kept where
     searched=({}, {"op_seed": 0}, {"op_seed": 1}, {"op_seed": 42}),
 )
 def eager_dropout(
-    query: Query, *, op_seed: int | None = None, global_seed: bool = True, before: Sequence[int] = ()
+    query: Query,
+    *,
+    op_seed: int | None = None,
+    global_seed: bool = True,
+    noise_shape: Sequence[int | None] | None = None,
+    before: Sequence[int] = (),
 ) -> Decision:
     """Return the mask of the `call`-th eager tf.nn.dropout after tf.random.set_seed(seed).
 
     op_seed      the `seed` argument; ops of one such seed and dtype share a counter.
     global_seed  false: set_seed was never called (then an op seed is needed).
-    before       sizes of the calls before that had other shapes: with an op seed those that share it, else all random
+    noise_shape  as the function's argument; None in it means the tensor's own size.
+    before       sizes of the draws before that had other shapes: with an op seed those that share it, else all random
                  ops; `call` counts further ones.
     """
+    shape = noise(query.shape, noise_shape)
     if op_seed is None:
         if not global_seed:
             raise Unpredictable(
                 "with neither a global nor an op seed TensorFlow seeds itself from the system's entropy"
             )
         pair = op_seeds(query.seed, eager_op_seed(query.seed, len(before) + query.call))
-        return _kept(query, stateful(pair, query.dtype, 0))
-    drawn = sum(before) + query.call * math.prod(query.shape)
-    return _kept(query, stateful(op_seeds(query.seed if global_seed else None, op_seed), query.dtype, drawn))
+        return _kept(query, shape, stateful(pair, query.dtype, 0))
+    drawn = sum(before) + query.call * math.prod(shape)
+    return _kept(query, shape, stateful(op_seeds(query.seed if global_seed else None, op_seed), query.dtype, drawn))
 
 
 @rule("tensorflow.function", stream=_STREAM + "; op seed = number of the node", measured=_MEASURED, since="2.0")
@@ -114,6 +122,7 @@ def traced_dropout(
     node: int = 0,
     op_seed: int | None = None,
     graph_ids: int | None = None,
+    noise_shape: Sequence[int | None] | None = None,
     jit_compile: bool = False,
     in_loop: bool = False,
 ) -> Decision:
@@ -122,6 +131,7 @@ def traced_dropout(
     node       which unseeded random op of the function's graph it is, from 0.
     op_seed    its `seed` argument, if it has one.
     graph_ids  before 2.1: the graph's operation count (`_last_id`) before tf.nn.dropout is called with a Python rate.
+    noise_shape  as the function's argument; None in it means the tensor's own size.
     """
     if jit_compile:
         raise Unpredictable(
@@ -133,13 +143,16 @@ def traced_dropout(
         )
     if op_seed is None:
         if query.version < (2, 1):
-            if graph_ids is None:
-                raise UserError("before 2.1 the op seed is the graph's operation count: give the option graph_ids")
+            if graph_ids is None or noise_shape is not None:
+                raise UserError(
+                    "before 2.1 the op seed is the graph's operation count: give graph_ids, and no noise_shape"
+                )
             op_seed = graph_ids + OPS_BEFORE_SEED
         else:
             op_seed = node
-    drawn = query.call * math.prod(query.shape)
-    return _kept(query, stateful(op_seeds(query.seed, op_seed), query.dtype, drawn))
+    shape = noise(query.shape, noise_shape)
+    drawn = query.call * math.prod(shape)
+    return _kept(query, shape, stateful(op_seeds(query.seed, op_seed), query.dtype, drawn))
 
 
 @rule(
@@ -151,19 +164,23 @@ def traced_dropout(
     searched=({}, {"seed2": 1}, {"seed2": 42}, {"xla": True}),
     repeats=True,
 )
-def stateless_dropout(query: Query, *, seed2: int = 0, xla: bool = False) -> Decision:
+def stateless_dropout(
+    query: Query, *, seed2: int = 0, noise_shape: Sequence[int | None] | None = None, xla: bool = False
+) -> Decision:
     """Return the mask of a stateless dropout with seed=[seed, seed2]; every call gives the same.
 
+    noise_shape  as the function's argument; None in it means the tensor's own size.
     xla  under jit_compile=True other bits are taken: the top 23 of a word in float32 and bfloat16, the top 52 of two
          words, low half first, in float64; float16 stays.
     """
+    shape = noise(query.shape, noise_shape)
     key, counter = stateless_start(query.seed, seed2)
     if xla and query.dtype == "float64":
-        return _kept(query, Philox(key, counter, 52, shift=12, pair="low_first"))
+        return _kept(query, shape, Philox(key, counter, 52, shift=12, pair="low_first"))
     if xla and query.dtype in ("float32", "bfloat16"):
         # A bfloat16 uniform is the float32 one cut to 8 bits, and a cut value reaches a bfloat16 rate where it did uncut.
-        return _kept(query, Philox(key, counter, 23, shift=9))
-    return _kept(query, stateless_source(query.seed, seed2, query.dtype))
+        return _kept(query, shape, Philox(key, counter, 23, shift=9))
+    return _kept(query, shape, stateless_source(query.seed, seed2, query.dtype))
 
 
 @rule(
@@ -179,4 +196,4 @@ def generator_uniform(query: Query, *, before: Sequence[int] = ()) -> Decision:
     key = (query.seed >> 128) % 2**64
     counter = (query.seed + _SKIP * drawn) % 2**128
     source = Philox((key & 0xFFFFFFFF, key >> 32), counter, BITS[query.dtype], pair=_pair(query.dtype))
-    return _kept(query, source)
+    return _kept(query, query.shape, source)

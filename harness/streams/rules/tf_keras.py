@@ -15,8 +15,8 @@ from harness.streams.decision import Decision
 from harness.streams.mask import Unpredictable
 from harness.streams.numbers import at_least
 from harness.streams.registry import Query, rule
-from harness.streams.rules.keras3 import noise
 from harness.streams.rules.tensorflow2 import eager_op_seed, op_seeds, stateful
+from harness.streams.shapes import noise
 
 _STREAM = "Philox4x32-10 from (global seed, op seed), low bits of the words; kept where u >= rate"
 

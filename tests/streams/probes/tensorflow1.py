@@ -43,6 +43,19 @@ def graph_dropout(out):
                     graph_dropouts(out, seed, dtype, rate, shape)
 
 
+def shared(out):
+    """One decision for several elements: the draw has the noise shape."""
+    for seed in SEEDS:
+        for shape in ((4, 1, 6), (1, 5, 1)):
+            with tf.Graph().as_default():
+                tf.set_random_seed(seed)
+                y = tf.nn.dropout(tf.ones((4, 5, 6)), 0.7, noise_shape=shape, seed=3)
+                with tf.Session() as session:
+                    for call in range(2):
+                        mask = kept(session.run(y))
+                        out.add("tensorflow.nn.dropout", mask, seed, 0.3, call=call, op_seed=3, noise_shape=shape)
+
+
 def graph_dropouts(out, seed, dtype, rate, shape):
     op_seeds = (0, 5, 2**31 + 9)
     options = {"global_seed": False} if seed is None else {}
@@ -175,6 +188,7 @@ def probe():
         eager_dropout(out)
     else:
         graph_dropout(out)
+        shared(out)
     wrapped(out)
     return out
 

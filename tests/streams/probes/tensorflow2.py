@@ -49,6 +49,27 @@ def eager(out):
         out.add("tensorflow.nn.dropout", kept(tf.nn.dropout(ones((10**6,), dtype), 0.3)), 1, 0.3, dtype)
 
 
+def shared(out):
+    """One decision for several elements: the draw has the noise shape."""
+    x = ones((4, 5, 6))
+    for seed in SEEDS[:3]:
+        for shape in ((4, 1, 6), (1, 5, 1)):
+            for op_seed in (None, 3):
+                options = {"noise_shape": shape} if op_seed is None else {"noise_shape": shape, "op_seed": op_seed}
+                tf.random.set_seed(seed)
+                for call in range(2):
+                    mask = kept(tf.nn.dropout(x, 0.3, noise_shape=shape, seed=op_seed))
+                    out.add("tensorflow.nn.dropout", mask, seed, 0.3, call=call, **options)
+            if OLD:
+                continue
+            function = tf.function(lambda x, shape=shape: tf.nn.dropout(x, 0.3, noise_shape=shape))
+            tf.random.set_seed(seed)
+            for call in range(2):
+                out.add("tensorflow.function", kept(function(x)), seed, 0.3, call=call, noise_shape=shape)
+            y = tf.nn.experimental.stateless_dropout(x, 0.3, noise_shape=shape, seed=[seed, 4])
+            out.add("tensorflow.nn.experimental.stateless_dropout", kept(y), seed, 0.3, noise_shape=shape, seed2=4)
+
+
 def two_unseeded_one_seeded(rate):
     nodes = []
 
@@ -123,6 +144,7 @@ def generators(out):
 def probe():
     out = Recorder(tensorflow=tf.__version__)
     eager(out)
+    shared(out)
     traced(out)
     if not OLD:
         stateless(out)

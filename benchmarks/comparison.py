@@ -3,8 +3,9 @@
     python -m benchmarks.comparison [--large]
 
 Prints a Markdown table: each cell is the best time of several over the time of copying the actual array, so that tables
-of different machines can be compared. `--large` adds 1e8 elements (3 GB of memory). What starting the compiled kernel
-costs is measured in fresh processes: importing Numba with the code loaded from its cache, and compiling it anew.
+of different machines can be compared. `--large` adds 1e8 elements (8 GB of memory, most of it for the others). What
+starting the compiled kernel costs is measured in fresh processes: importing Numba with the code loaded from its cache,
+and compiling it anew.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def table(sizes: list[int]) -> list[str]:
             expected *= 1 + judge(1e-7) * rng.standard_normal(size, dtype=np.float32)
             target = np.empty_like(actual)
             calls = {"copy": functools.partial(np.copyto, target, actual), **contenders(actual, expected)}
-            times = best(calls, seconds=8.0)
+            times = best(calls, seconds=15.0)
             copy = times.pop("copy")
             heads.append(f"{size:.0e}, {np.dtype(judge).name}")
             columns.append({name: taken / copy for name, taken in times.items()})

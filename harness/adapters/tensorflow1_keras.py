@@ -130,7 +130,6 @@ class Graph(StackedLstm):
 
         return run(job, forward, self._tap, False)
 
-
     def native(self, job: Job) -> Dict[str, np.ndarray]:
         if job.layer != "lstm" or job.config.get("layers", 1) != 1:
             return {}

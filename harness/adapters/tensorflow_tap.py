@@ -80,6 +80,7 @@ class TensorFlowTap(Tap):
         self._records: List[Tuple[Key, Draw]] = []
         self._taken: Set[int] = set()
         self._seen: Set[Key] = set()
+        self._call = 0
         self._visits: Dict[int, int] = {}
         self._patched: List[Tuple[Any, str, Any]] = []
         self._error: Optional[TapeMismatch] = None
@@ -112,10 +113,14 @@ class TensorFlowTap(Tap):
             self._error = self._error or error
             raise
         if key in self._seen:
-            self._error = TapeMismatch("one node of a graph drew twice under one tap")
-            raise self._error
+            if self._tape is not None:
+                self._error = TapeMismatch("one node of a graph drew twice from one tape")
+                raise self._error
+            # The function that the node is in is called again.
+            self._call += 1
+            self._seen.clear()
         self._seen.add(key)
-        self._records.append((key, Draw(kind, np.array(used), self.rule if kind == UNIFORM else "")))
+        self._records.append(((self._call, *key), Draw(kind, np.array(used), self.rule if kind == UNIFORM else "")))
         return used
 
     def visit(self, node: int) -> int:

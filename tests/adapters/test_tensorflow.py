@@ -117,7 +117,9 @@ def test_a_rate_that_is_a_tensor() -> None:
 
 
 def test_a_zero_in_the_input_is_not_a_dropped_element() -> None:
-    job = Call("tensorflow", "tf.nn.dropout", "dropout", {"rate": 0.5}, inputs={"x": np.zeros((4, 50))}, dtype="float32")
+    job = Call(
+        "tensorflow", "tf.nn.dropout", "dropout", {"rate": 0.5}, inputs={"x": np.zeros((4, 50))}, dtype="float32"
+    )
     kept = plain(job.sites, job.run().draws)["input"]
     assert 0 < kept.sum() < kept.size
 

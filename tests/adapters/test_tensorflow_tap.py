@@ -151,10 +151,15 @@ def test_two_loops_need_their_lengths() -> None:
     assert tap.replay == []
 
 
-def test_one_node_drawing_twice_is_caught() -> None:
-    """A function called twice under one tap has no one place on the tape for each of its draws."""
+def test_a_function_called_twice() -> None:
+    """Its nodes draw once a call, and are recorded call by call; a tape has no place for the second one."""
+    run = tf.function(lambda: (tf.nn.dropout(X, 0.3), tf.nn.dropout(X, 0.3)))
+    with TensorFlowTap() as tap:
+        found = [*run(), *run()]
+    for value, draw in zip(found, tap.draws, strict=True):
+        np.testing.assert_array_equal(value.numpy() != 0, decisions(draw, 0.3))
     run = tf.function(lambda: tf.nn.dropout(X, 0.3))
-    with pytest.raises(TapeMismatch, match="twice"), TensorFlowTap():
+    with pytest.raises(TapeMismatch, match="twice"), TensorFlowTap([bernoulli(KEEP)] * 2):
         print(run(), run())
 
 

@@ -286,6 +286,17 @@ def test_edges_of_the_rate(name: str, rate: float) -> None:
 
 
 @pytest.mark.parametrize("name", [*CELLS, "jax.lax.scan"])
+def test_no_two_draws_share_their_bits(name: str) -> None:
+    """Every site, layer and step has a key of its own: in float64, no two uniforms of a call are equal."""
+    dropout = [at("weight.recurrent"), at("input", 0.3, "gates"), at("state.h", 0.3, "gates", "time"), at("output")]
+    job = call(("lstm", name, FULL, dropout), gradients=False)
+    draws = {site: draw.values for site, draw in job.run().draws.items()}
+    draws["state.h"] = draws["state.h"][:, :, 0]
+    every = np.concatenate([values.ravel() for values in draws.values()])
+    assert len(np.unique(every)) == every.size
+
+
+@pytest.mark.parametrize("name", [*CELLS, "jax.lax.scan"])
 def test_the_raw_weight_gets_the_gradient(name: str) -> None:
     """Dropped connections get none, the others theirs: WeightDrop as published, not a new parameter beside the raw one."""
     job = call(("lstm", name, FULL, [at("weight.recurrent", 0.5)]))

@@ -99,6 +99,11 @@ def test_cuda_is_marked_unconfirmed():
             "no noise_shape",
             {"like": "tf.nn.dropout", "version": "1.8", "graph_ids": 3, "noise_shape": [1], "shape": (2,)},
         ),
+        ("refuses rate 1", {"like": "tf.nn.dropout", "rate": 1}),
+        ("refuses rate 1", {"like": "tf.nn.dropout", "version": "1.8", "op_seed": 1, "rate": 1}),
+        ("refuses rate 1", {"like": "tf_keras.layers.Dropout", "rate": 1}),
+        ("refuses rate 1", {"like": "tensorflow.keras.layers.Dropout", "version": "2.0", "rate": 1}),
+        ("refuses rate 1", {"like": "keras.layers.AlphaDropout", "backend": "jax", "rate": 1}),
         ("draws normals, no mask", {"like": "torch.randn"}),
         ("5056 bytes", {"like": "torch.nn.Dropout", "state": b"short", "shape": (2,)}),
     ],
@@ -152,6 +157,21 @@ def test_normals_are_promised_in_ulps():
 def test_normals_that_cannot_be_are_refused(said, arguments):
     with pytest.raises(UserError, match=said):
         predict_normal(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("like", "options", "kept"),
+    [
+        ("torch.nn.Dropout", {}, False),
+        ("torch.compile", {}, False),
+        ("flax.nnx.Dropout", {}, False),
+        ("keras.layers.Dropout", {"backend": "tensorflow"}, False),
+        ("tf_keras.layers.AlphaDropout", {}, True),
+    ],
+)
+def test_rate_1_is_what_the_framework_makes_of_it(like, options, kept):
+    assert (predict(like, shape=(50,), rate=1.0, **options).keep == kept).all()
+    assert predict(like, shape=(50,), rate=0.0, **options).keep.all()
 
 
 def test_all_problems_are_told_at_once():

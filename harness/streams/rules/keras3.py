@@ -160,6 +160,8 @@ def alpha(query: Query, *, draws_before: int = 0, xla: bool = False, x64: bool =
     """
     if query.rate == 0.0:
         return Decision(query.shape)
+    if query.rate == 1.0:
+        raise UserError(f"{query.like} refuses rate 1: it takes rates in [0, 1)")
     k, rate, shape = draws_before + query.call, query.rate, query.shape
     seed_span(query.backend, query.seed)
     if query.backend == "tensorflow":

@@ -17,7 +17,7 @@ from harness.streams.decision import Arrange, Decision
 from harness.streams.mask import Unpredictable
 from harness.streams.numbers import floor_of_sum
 from harness.streams.registry import Query, rule
-from harness.streams.rules.tensorflow2 import OPS_BEFORE_SEED, eager_op_seed, op_seeds, stateful
+from harness.streams.rules.tensorflow2 import OPS_BEFORE_SEED, eager_op_seed, op_seeds, refuse_rate_1, stateful
 from harness.streams.shapes import noise
 
 _MEASURED = ("1.3.0", "1.8.0")
@@ -27,6 +27,7 @@ _STREAM = "Philox4x32-10 from (seed, op seed), low bits of the words; kept where
 def _kept(
     query: Query, pair: tuple[int, int], drawn_before: int, shape: tuple[int, ...], arrange: Arrange | None = None
 ) -> Decision:
+    refuse_rate_1(query)
     source = stateful(pair, query.dtype, drawn_before)
     return Decision(shape, source, floor_of_sum(source.bits, query.dtype, 1.0 - query.rate), arrange=arrange)
 

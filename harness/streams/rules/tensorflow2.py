@@ -65,7 +65,15 @@ def stateless_source(seed: int, seed2: int, dtype: str) -> Philox:
     return Philox(key, counter, BITS[dtype], pair=_pair(dtype))
 
 
+def refuse_rate_1(query: Query) -> None:
+    """Raise UserError at rate 1, which TensorFlow's dropout raises an error for."""
+    if query.rate == 1.0:
+        raise UserError(f"{query.like} refuses rate 1: it takes rates in [0, 1)")
+
+
 def _kept(query: Query, drawn: Shape, source: Philox) -> Decision:
+    if not query.like.startswith("tensorflow.random."):
+        refuse_rate_1(query)
     return Decision(drawn, source, at_least(source.bits, query.dtype, query.rate)).spread(query.shape)
 
 

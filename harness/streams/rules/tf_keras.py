@@ -15,7 +15,7 @@ from harness.streams.decision import Decision
 from harness.streams.mask import Unpredictable
 from harness.streams.numbers import at_least
 from harness.streams.registry import Query, rule
-from harness.streams.rules.tensorflow2 import eager_op_seed, op_seeds, stateful
+from harness.streams.rules.tensorflow2 import eager_op_seed, op_seeds, refuse_rate_1, stateful
 from harness.streams.shapes import noise
 
 _STREAM = "Philox4x32-10 from (global seed, op seed), low bits of the words; kept where u >= rate"
@@ -26,6 +26,7 @@ _MASKS = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 def _draw(
     query: Query, shape: tuple[int, ...], op_seed: int, drawn_before: int = 0, global_seed: bool = True, dtype: str = ""
 ) -> Decision:
+    refuse_rate_1(query)
     source = stateful(op_seeds(query.seed if global_seed else None, op_seed), dtype or query.dtype, drawn_before)
     return Decision(shape, source, at_least(source.bits, dtype or query.dtype, query.rate))
 
@@ -75,8 +76,8 @@ def dropout(
         shape = (shape[0], *[1] * inner, shape[-1])
     elif noise_shape is not None:
         shape = noise(shape, noise_shape)
-    if query.rate in (0.0, 1.0):
-        return Decision(query.shape, constant=query.rate == 0.0)
+    if query.rate == 0.0 or (query.rate == 1.0 and query.like.endswith("AlphaDropout")):
+        return Decision(query.shape)  # AlphaDropout leaves its input alone at rate 1 too
     dtype = "float32" if query.like.endswith("AlphaDropout") else query.dtype
     k, drawn = (ops_before, query.call * math.prod(shape)) if traced else (ops_before + query.call, 0)
     op_seed = _op_seed(query, k, layer_seed, traced, global_seed)
@@ -169,8 +170,8 @@ def dropout_of_2_0(query: Query, *, layer_seed: int | None = None, ops_before: i
     layer_seed  the layer's seed: every call has this op seed and goes on with one counter.
     ops_before  without it: random ops run since set_seed before the first call that `call` counts.
     """
-    if query.rate in (0.0, 1.0):
-        return Decision(query.shape, constant=query.rate == 0.0)
+    if query.rate == 0.0:
+        return Decision(query.shape)
     if layer_seed is not None:
         return _draw(query, query.shape, layer_seed, query.call * math.prod(query.shape))
     return _draw(query, query.shape, eager_op_seed(query.seed, ops_before + query.call))

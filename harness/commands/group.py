@@ -25,6 +25,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "gate": ("harness.commands.gate:gate", "Compare a stored run with the committed baseline."),
     "baseline": ("harness.commands.baseline:baseline", "Write or show the committed baseline of the gate."),
     "profile": ("harness.commands.profile:profile", "Say what implementations were measured to do, side by side."),
+    "explain": ("harness.commands.explain:explain", "Say why the implementations of a stored run differ."),
+    "power": ("harness.commands.power:power", "Say which faults a case could not notice."),
     "mask": (
         "harness.streams.command:mask",
         "Predict the dropout mask that a seed gives in a framework, or find the seed that gave a mask.",

@@ -121,3 +121,14 @@ def _precision(name: str, one: Observed, rows: frozenset[str]) -> Power:
     effects = list(_effects(one, found, rows))
     by, worst = max(effects, key=lambda effect: effect[1], default=("", 0.0))
     return Power(f"precision.{name}", f"computed in {WORDS[name]}", worst > NOTICED, worst, by)
+
+
+def unnoticed(found: list[tuple[Variant, list[Power]]]) -> dict[str, list[str]]:
+    """By layer kind, the faults that apply to some of these cases and that none of them notices."""
+    seen: dict[str, dict[str, bool]] = {}
+    for variant, judged in found:
+        kind = seen.setdefault(variant.layer, {})
+        for one in judged:
+            kind[one.fault] = kind.get(one.fault, False) or one.noticed
+    missed = {layer: [name for name, noticed in kind.items() if not noticed] for layer, kind in seen.items()}
+    return {layer: names for layer, names in missed.items() if names}

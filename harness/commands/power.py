@@ -1,0 +1,95 @@
+"""`harness power`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.commands import options
+
+if TYPE_CHECKING:
+    from harness.diagnosis.power import Power
+    from harness.records import Variant
+
+_EPILOG = """\b
+Examples:
+  harness power cases/lstm
+  harness power 'cases/lstm/states.yaml::[dtype=float32]' -v
+  harness power my_case.yaml --json
+"""
+
+
+@click.command(epilog=_EPILOG)
+@options.paths
+@options.expression
+@options.as_json
+@options.verbose
+def power(paths: tuple[str, ...], expression: str, as_json: bool, verbose: int) -> int:
+    """Say which faults a case could not notice.
+
+    Plants every fault that applies (gate orders, lost states, wrong scales and masks …) in the reference on the case's own data,
+    and lists those whose effect stays within the case's limits. Runs no framework. -v lists the noticed ones too.
+    """
+    from harness.commands.console import print_json
+    from harness.commands.selection import select_cases
+    from harness.diagnosis.power import power as power_of
+    from harness.reporting.exits import Exit
+
+    variants = select_cases(paths, expression)
+    if not variants:
+        click.echo("nothing selected", err=True)
+        return Exit.NOTHING
+    found = [(variant, power_of(variant)) for variant in variants]
+    if as_json:
+        print_json({"format": "parity-harness power", "version": 1, "cases": [described(*one) for one in found]})
+        return Exit.OK
+    for variant, judged in found:
+        _print(variant, judged, everything=verbose > 0)
+    _together(found)
+    return Exit.OK
+
+
+def described(variant: Variant, judged: list[Power]) -> dict[str, object]:
+    """One case for programs. `effect` is the largest effect over a limit, null where there is no number for it."""
+    return {
+        "case": variant.id,
+        "faults": [
+            {"fault": one.fault, "cause": one.cause, "noticed": one.noticed, "by": one.by, "effect": finite(one.ratio)}
+            for one in judged
+        ],
+    }
+
+
+def finite(value: float) -> float | None:
+    """The value, or None for an infinity, which JSON does not know."""
+    return value if value < float("inf") else None
+
+
+def _print(variant: Variant, judged: list[Power], *, everything: bool) -> None:
+    from rich.text import Text
+
+    from harness.commands.console import output
+    from harness.reporting.summary import clean
+
+    console = output()
+    missed = [one for one in judged if not one.noticed]
+    console.print(Text(clean(variant.id), style="bold"), soft_wrap=True)
+    console.print(f"  {len(judged) - len(missed)} of {len(judged)} faults would be noticed", soft_wrap=True)
+    for one in judged if everything else missed:
+        mark = "noticed by " + one.by if one.noticed else "NOT noticed"
+        size = f", {one.ratio:.2g} times the limit" if 0.0 < one.ratio < float("inf") else ""
+        console.print(Text(f"  {mark}{size}: {clean(one.cause)}  [{one.fault}]"), soft_wrap=True)
+
+
+def _together(found: list[tuple[Variant, list[Power]]]) -> None:
+    """What none of several cases notices, by layer kind."""
+    from harness.diagnosis.power import unnoticed
+
+    if len(found) < 2:
+        return
+    missed = unnoticed(found)
+    if not missed:
+        click.echo("Together they notice every fault.")
+    for layer, names in missed.items():
+        click.echo(f"No case of {layer} notices: {', '.join(names)}")

@@ -85,8 +85,8 @@ def run(
         raise UserError("jobs: the runner that was given has its own")
     if history is not None and out is None:
         raise UserError("history: only a run with a folder of its own (out=...) can be remembered")
-    keep = backend_filter([backend] if isinstance(backend, str) else backend)
     chosen = select(cases, expression, folder)
+    keep = backend_filter([backend] if isinstance(backend, str) else backend, chosen)
     variants = [variant for variant in chosen if any(expand(variant, keep))]
     if timeout is not None:
         variants = [dataclasses.replace(variant, timeout=timeout) for variant in variants]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -39,7 +38,8 @@ class CaseFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """One item for each (variant, implementation), in the order of the file."""
         try:
-            keep = _kept(tuple(self.config.getoption("--harness-backend")))
+            # A name may be that of a backend in another file, so none is refused here.
+            keep = backend_filter(self.config.getoption("--harness-backend"), None)
             variants = load([self.path])
         except UserError as error:
             raise self.CollectError(str(error)) from None
@@ -47,11 +47,6 @@ class CaseFile(pytest.File):
         for variant in variants:
             for ref in expand(variant, keep):
                 yield CaseItem.from_parent(self, name=_unique(item_name(variant, ref), taken), variant=variant, ref=ref)
-
-
-@functools.lru_cache(maxsize=1)
-def _kept(names: tuple[str, ...]) -> Callable[[BackendRef], bool]:
-    return backend_filter(names)
 
 
 def item_name(variant: Variant, ref: BackendRef) -> str:

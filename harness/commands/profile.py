@@ -33,7 +33,7 @@ def profile(paths: tuple[str, ...], expression: str, backends: tuple[str, ...], 
 
     variants = select_cases(paths, expression)
     found: dict[str, dict[str, dict[str, str]]] = {}
-    for event in run(variants, select=backend_filter(backends), profile=True):
+    for event in run(variants, select=backend_filter(backends, variants), profile=True):
         if event.profile:
             found.setdefault(event.variant.id, {})[event.backend.label] = dict(event.profile)
         else:

@@ -88,9 +88,9 @@ def run(
     from harness.reporting.store import read
     from harness.reporting.writer import Writer
 
-    keep = backend_filter(backends)
     part = merging.shard_of(shard) if shard else (1, 1)
     variants = select_cases(paths, expression)
+    keep = backend_filter(backends, variants)
     planned = {variant.id: {ref.label for ref in expand(variant, keep)} for variant in variants}
     variants = merging.shard([variant for variant in variants if planned[variant.id]], part)
     if timeout is not None:

@@ -51,15 +51,19 @@ def searchable(variant: Variant) -> str:
     return " ".join((variant.id, variant.layer, *variant.tags))
 
 
-def backend_filter(names: Sequence[str]) -> Callable[[BackendRef], bool]:
+def backend_filter(names: Sequence[str], variants: Sequence[Variant] | None = ()) -> Callable[[BackendRef], bool]:
     """A predicate on concrete implementations for `--backend`: a backend, an implementation, a label, or a pattern
     of one.
+
+    Raises UserError for a word that is none of these, nor a name that one of `variants` gives to a backend of its own. With
+    None nothing is known of the cases yet, and any word will do.
     """
     # Reports mark recipes behind their label; the mark is no part of the name.
     names = [name.removesuffix(" [recipe]") for name in names]
-    for name in names:
-        if not any(sign in name for sign in "*?[.: ") and name not in BACKENDS:
-            hint = did_you_mean(name, BACKENDS) or f"; the backends are {', '.join(BACKENDS)}"
+    own = {ref.name for variant in variants or () for ref in variant.backends if ref.name}
+    for name in names if variants is not None else ():
+        if not any(sign in name for sign in "*?[.: ") and name not in BACKENDS and name not in own:
+            hint = did_you_mean(name, [*BACKENDS, *own]) or f"; the backends are {', '.join(BACKENDS)}"
             raise UserError(
                 f"--backend {name!r}: no such backend{hint}, and an implementation is named like torch.nn.LSTM"
             )

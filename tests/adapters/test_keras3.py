@@ -54,6 +54,10 @@ CASES: list[Case] = [
     ("lstm", "LSTMCell", FULL, LOCKED, {}),
     ("lstm", "LSTMCell", DEEP, STACKED, {"unroll": True}),
     ("lstm", "LSTMCell", FULL, GATEWISE[:1], {"implementation": 1}),
+    ("gru", "GRU", FULL, [at("input", 0.3, "gates", "time")], {}),
+    ("gru", "GRU", FULL, [*GATEWISE, at("output", 0.4, "time")], {}),
+    ("gru", "GRU", {"units": 4, "reset_after": False}, GATEWISE, {"unroll": True}),
+    ("simple_rnn", "SimpleRNN", FULL, GATEWISE, {}),
     ("encoder_decoder", "LSTM", DEEP, HALVES, {}),
     ("encoder_decoder", "LSTM", {"units": 4, "tied": True, "return_state": True}, TIED, {}),
     ("encoder_decoder", "LSTMCell", DEEP, HALVES, {}),
@@ -100,7 +104,7 @@ def test_own_draws(case: Case) -> None:
 def test_a_tape_decides(case: Case) -> None:
     """What is replayed is what the layer then has, in every dropout site; another seed changes nothing."""
     job = call(case)
-    if case[0] in ("lstm", "encoder_decoder") and any("gates" in site.shared for site in job.sites):
+    if case[0] in ("lstm", "gru", "encoder_decoder") and any("gates" in site.shared for site in job.sites):
         pytest.skip("covered by the gatewise cases")
     tape = job.tape()
     result = job.run(tape=tape)
@@ -176,6 +180,8 @@ REFUSED: list[tuple[Case, str]] = [
     (("lstm", "LSTM", {**FULL, "peepholes": True}, (), {}), "no setting peepholes"),
     (("dropout", "Dropout", {"rate": 0.3}, (), {"training": "tensor"}), "tf_function: true"),
     (("dropout", "Dropout", {"rate": 0.3}, (), {"speed": 1}), "no option 'speed'"),
+    (("gru", "GRU", FULL, GATEWISE[:1], {"implementation": 1}), "list of three masks for one"),
+    (("simple_rnn", "SimpleRNN", FULL, (), {"implementation": 1}), "has no implementation 1"),
     (("encoder_decoder", "LSTM", {"units": 4, "tied": True}, HALVES[:1], {}), "one dropout"),
 ]
 OTHER = {"tensorflow": ("jit", "on jax"), "torch": ("jit", "on jax"), "jax": ("tf_function", "on tensorflow")}

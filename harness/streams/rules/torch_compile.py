@@ -40,7 +40,8 @@ def _first_words(key: tuple[int, int], start: int, stop: int) -> npt.NDArray[np.
 def compiled_dropout(query: Query, *, before: int = 0, state: bytes | None = None) -> Decision:
     """Return the mask of the `call`-th dropout run by compiled functions after torch.manual_seed(seed).
 
-    before  number of compiled dropouts that ran before, of any shape; `call` counts further ones.
+    before  number of compiled dropouts that ran before, of any shape, at rates between 0 and 1; `call` counts further
+            ones.
     state   bytes of torch.get_rng_state(): go on from there instead of from the seed.
     """
     if query.rate in (0.0, 1.0):

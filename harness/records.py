@@ -128,6 +128,7 @@ class Expectation:
 
     backend, check  fnmatch patterns of a backend's label and of the check's name.
     variant         matrix values that it is limited to; empty: all variants.
+    sometimes       the difference does not show in every run, as a race does not: a pass is then a pass.
     """
 
     backend: str
@@ -136,6 +137,7 @@ class Expectation:
     until: datetime.date | None = None
     variant: Mapping[str, Any] = field(default_factory=dict)
     place: Place | None = None
+    sometimes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,9 +35,9 @@ Examples:
 def explain(folder: str, case: str, backends: tuple[str, ...], stored: bool, as_json: bool) -> int:
     """Say why the implementations of a stored run differ.
 
-    DIR is what `harness run --out` wrote. A stored run keeps no arrays, so each case and implementation that differed is run
-    again, from the case file as it is now, and its numbers are searched for a known fault. What cannot be run here is explained by
-    the causes that the run stored.
+    DIR is what `harness run --out` wrote. A stored run keeps no arrays, so each case and implementation that differed is
+    run again, from the case file as it is now, and its numbers are searched for a known fault. What cannot be run here
+    is explained by the causes that the run stored.
     """
     from harness.commands.console import print_json
     from harness.reporting.exits import Exit

@@ -74,8 +74,10 @@ def _print(variant: Variant, judged: list[Power], *, everything: bool) -> None:
 
     console = output()
     missed = [one for one in judged if not one.noticed]
+    alone = sum(one.by_gradient_alone for one in judged)
+    hidden = f", {alone} of them by gradients alone" if alone else ""
     console.print(Text(clean(variant.id), style="bold"), soft_wrap=True)
-    console.print(f"  {len(judged) - len(missed)} of {len(judged)} faults would be noticed", soft_wrap=True)
+    console.print(f"  {len(judged) - len(missed)} of {len(judged)} faults would be noticed{hidden}", soft_wrap=True)
     for one in judged if everything else missed:
         mark = "noticed by " + one.by if one.noticed else "NOT noticed"
         size = f", {one.ratio:.2g} times the limit" if 0.0 < one.ratio < float("inf") else ""

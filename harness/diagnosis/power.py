@@ -31,13 +31,18 @@ NOTICED = 2.0
 
 @dataclass(frozen=True)
 class Power:
-    """One fault on one case. ratio: the largest effect over a limit; by: the row that shows it."""
+    """One fault on one case. ratio: the largest effect over a limit; by: the row that shows it, of outputs where there is one."""
 
     fault: str
     cause: str
     noticed: bool
     ratio: float
     by: str
+
+    @property
+    def by_gradient_alone(self) -> bool:
+        """Whether no output shows it: a port whose gradients are not compared hides it."""
+        return self.noticed and self.by.startswith(GRADIENT)
 
 
 def power(variant: Variant, skip: frozenset[str] = frozenset()) -> list[Power]:
@@ -86,18 +91,24 @@ def own_draws(variant: Variant, seed: int) -> Draws:
 
 def _judged(fault: Fault, passes: list[Observed], rows: frozenset[str]) -> Power | None:
     """The fault's largest effect; None where it does not fit the case after all."""
-    worst, by, fits = 0.0, "", False
+    effects: list[tuple[str, float]] = []
+    fits = False
     for one in passes:
         found = predicted((fault,), one.setting)
         if found is None:
             continue
         fits = True
-        for row, ratio in _effects(one, found, rows):
-            if ratio > worst:
-                worst, by = ratio, row
-        if worst > NOTICED:
+        effects += _effects(one, found, rows)
+        if any(ratio > NOTICED and not row.startswith(GRADIENT) for row, ratio in effects):
             break
+    by, worst = _largest(effects)
     return Power(fault.name, fault.cause, worst > NOTICED, worst, by) if fits else None
+
+
+def _largest(effects: list[tuple[str, float]]) -> tuple[str, float]:
+    """The row with the largest effect, of the outputs' where one of them notices."""
+    outputs = [one for one in effects if not one[0].startswith(GRADIENT) and one[1] > NOTICED]
+    return max(outputs or effects, key=lambda effect: effect[1], default=("", 0.0))
 
 
 def _effects(one: Observed, found: Mapping[str, np.ndarray], rows: frozenset[str]) -> Iterator[tuple[str, float]]:
@@ -118,8 +129,7 @@ def row_of(one: Pass, name: str) -> str:
 def _precision(name: str, one: Observed, rows: frozenset[str]) -> Power:
     """A narrower format's rounding on the case: one draw of it."""
     found: Arrays = predicted((), one.setting.changed(rounding=noise(one.setting.dtype, name, 0))) or {}
-    effects = list(_effects(one, found, rows))
-    by, worst = max(effects, key=lambda effect: effect[1], default=("", 0.0))
+    by, worst = _largest(list(_effects(one, found, rows)))
     return Power(f"precision.{name}", f"computed in {WORDS[name]}", worst > NOTICED, worst, by)
 
 

@@ -68,7 +68,7 @@ def noise(dtype: str, name: str, seed: int) -> Rounding:
 def coarse(passes: list[Observed], formats: list[str]) -> Coarse | None:
     """The widest of these formats whose rounding explains every deviation of the first pass; None where none does."""
     one = passes[0]
-    if one.expected is None:
+    if one.expected is None or not spread(one):
         return None
     for name in formats:
         bounds = sensitivity(partial(_noisy, one, name), one.setting.dtype, k=K).bounds
@@ -83,6 +83,19 @@ def coarse(passes: list[Observed], formats: list[str]) -> Coarse | None:
         if ratios and max(ratios) <= 1.0 and max(ratios) > 1e-2 and all(np.isfinite(ratios)):
             return Coarse(name, max(ratios), stored(one.actual, name))
     return None
+
+
+def spread(one: Observed) -> bool:
+    """Whether deviations are everywhere, as rounding is: half of what is not zero in each differing array is beyond its limit."""
+    assert one.expected is not None
+    for name in one.failing():
+        actual, expected = np.asarray(one.actual[name], dtype=np.float64), one.expected[name]
+        if actual.shape != expected.shape:
+            return False
+        busy = expected != 0.0
+        if not busy.any() or np.mean(np.abs(actual - expected)[busy] > one.limits[name]) < 0.5:
+            return False
+    return True
 
 
 def _noisy(one: Observed, name: str, rounding: Rounding | None) -> Arrays:

@@ -2,10 +2,10 @@
 
     python benchmarks/run.py [--cases 200]
 
-Makes small cases (dropout and LSTM, two shapes, several rates and seeds), runs them with `harness run`, and runs the same calls of
-the same layers, forward and backward, in a plain script: all frameworks in one process, one call after another, as people compare by
-hand. Prints seconds and the ratio; times depend on the machine, ratios much less. Each side runs in processes of its own, in turn.
-JAX compiles in both; `--keep-cache` lets the harness keep its compilation cache between the rounds, as it does for users.
+Makes small cases (dropout and LSTM, two shapes, several rates and seeds), runs them with `harness run`, and runs the same calls
+of the same layers, forward and backward, in a plain script: all frameworks in one process, one call after another, as people
+compare by hand. Prints seconds and the ratio; times depend on the machine, ratios much less. Each side runs in processes of its
+own, in turn. JAX compiles in both; `--keep-cache` keeps the harness's compilation cache between the rounds, as users have it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ BACKENDS = {
 SHAPES = [(4, 6, 5), (8, 5, 3)]
 UNITS = 8
 
-BARE = r'''
+BARE = r"""
 import json, os, sys
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -135,7 +135,7 @@ for case in cases:
             for _ in range(2):
                 f(x, w, True); calls += 1
 print(calls)
-'''
+"""
 
 
 def make_cases(count: int, folder: Path) -> list[dict[str, object]]:
@@ -146,7 +146,11 @@ def make_cases(count: int, folder: Path) -> list[dict[str, object]]:
         layer = "lstm" if index % 4 == 3 else "dropout"
         rate = (0.2, 0.5)[index // 2 % 2]
         made.append({"layer": layer, "shape": shape, "rate": rate, "seed": index})
-        config = f"{{rate: {rate}}}" if layer == "dropout" else f"{{units: {UNITS}, return_sequences: true, return_state: true}}"
+        config = (
+            f"{{rate: {rate}}}"
+            if layer == "dropout"
+            else f"{{units: {UNITS}, return_sequences: true, return_state: true}}"
+        )
         backends = "\n".join(f"  - {backend}: {name}" for backend, name in BACKENDS[layer])
         (folder / f"case{index:04}.yaml").write_text(
             f"about: Benchmark.\nlayer: {layer}\nconfig: {config}\nseeds: [{index}]\n"
@@ -183,7 +187,16 @@ def main() -> None:
         for index in range(arguments.rounds):
             cache = str(folder / ("cache" if arguments.keep_cache else f"cache{index}"))
             bare.append(timed([sys.executable, str(folder / "bare.py"), str(folder / "cases.json")]))
-            run = [sys.executable, "-m", "harness", "run", str(folder / "cases"), "--out", str(folder / "out"), "--quiet"]
+            run = [
+                sys.executable,
+                "-m",
+                "harness",
+                "run",
+                str(folder / "cases"),
+                "--out",
+                str(folder / "out"),
+                "--quiet",
+            ]
             ours.append(timed(run, HARNESS_JAX_CACHE=cache))
             print(f"round {index}: bare {bare[-1][0]:.1f} s wall, {bare[-1][1]:.1f} s CPU; "
                   f"harness {ours[-1][0]:.1f} s wall, {ours[-1][1]:.1f} s CPU", flush=True)  # fmt: skip

@@ -20,7 +20,9 @@ from harness.worker.protocol import Arena, receive, send
 DTYPES = [np.float16, np.float32, np.float64, np.int32, np.uint16, np.bool_]
 
 
-def round_trip(arrays: dict[str, np.ndarray], arena: Arena | None = None, back: Arena | None = None) -> dict[str, np.ndarray]:
+def round_trip(
+    arrays: dict[str, np.ndarray], arena: Arena | None = None, back: Arena | None = None
+) -> dict[str, np.ndarray]:
     left, right = multiprocessing.Pipe()
     # A pipe holds little, so the sender runs beside the receiver.
     sender = threading.Thread(target=send, args=(left, {"op": "x", "ü": [1, None]}, arrays, arena))
@@ -95,6 +97,8 @@ def test_no_message_is_refused() -> None:
 def test_pickled_objects_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([{}], dtype=object), allow_pickle=True)
     frame = (tmp_path / "x.npy").read_bytes()
-    head = json.dumps({"header": {}, "arrays": [{"name": "x", "dtype": "object", "frame": 0, "size": len(frame)}]}).encode()
+    head = json.dumps(
+        {"header": {}, "arrays": [{"name": "x", "dtype": "object", "frame": 0, "size": len(frame)}]}
+    ).encode()
     with pytest.raises(ValueError, match="Python objects"):
         raw(struct.pack(">Q", len(head)) + head + frame)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 def run(case):
     x = case.inputs["x"]
-    batch, time, features = x.shape
+    batch, _, features = x.shape
     kernel, recurrent, bias = (case.weights[name] for name in ("kernel", "recurrent_kernel", "bias"))
     first, second = jax.random.split(case.key)
     keep = 1.0 - case.rate("input")

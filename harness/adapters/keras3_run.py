@@ -112,7 +112,7 @@ def keras_implementation(name: str, layer: str) -> Callable[[Any], Any]:
 
     def decorate(cls: Any) -> Any:
         for backend in BACKENDS:
-            implementation(name, [backend], layer, needs=["keras", backend])(cls)
+            implementation(name, [backend], layer, needs=["keras>=3", backend])(cls)
         return cls
 
     return decorate

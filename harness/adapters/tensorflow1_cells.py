@@ -272,7 +272,7 @@ class Cells(Adapter):
         return weights[prefix + PEEPHOLES[parts[-1]]]
 
 
-@implementation("tf.contrib.rnn.LSTMCell", ["tensorflow"], "lstm", needs=["tensorflow"])
+@implementation("tf.contrib.rnn.LSTMCell", ["tensorflow"], "lstm", needs=["tensorflow<2"])
 class LSTMCell(Cells):
     """`LSTMCell(num_units, use_peepholes, cell_clip, num_proj, proj_clip, forget_bias)`."""
 
@@ -290,7 +290,7 @@ class LSTMCell(Cells):
         )
 
 
-@implementation("tf.contrib.rnn.BasicLSTMCell", ["tensorflow"], "lstm", needs=["tensorflow"])
+@implementation("tf.contrib.rnn.BasicLSTMCell", ["tensorflow"], "lstm", needs=["tensorflow<2"])
 class BasicLSTMCell(Cells):
     """`BasicLSTMCell(num_units, forget_bias)`: no peepholes, no clipping, no projection."""
 
@@ -300,7 +300,7 @@ class BasicLSTMCell(Cells):
         return rnn.BasicLSTMCell(int(job.config["units"]), **self.arguments(job))
 
 
-@implementation("tf.contrib.rnn.LSTMBlockCell", ["tensorflow"], "lstm", needs=["tensorflow"])
+@implementation("tf.contrib.rnn.LSTMBlockCell", ["tensorflow"], "lstm", needs=["tensorflow<2"])
 class LSTMBlockCell(Cells):
     """`LSTMBlockCell(num_units, forget_bias, use_peephole, cell_clip)`: one fused op a step, float32."""
 

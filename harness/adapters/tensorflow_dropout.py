@@ -103,7 +103,7 @@ class Dropout(Function):
         return tf.nn.dropout(x, rate=site.rate, noise_shape=site.shape if site.shared else None)
 
 
-@implementation("tf.nn.experimental.stateless_dropout", ["tensorflow"], "dropout", needs=["tensorflow"])
+@implementation("tf.nn.experimental.stateless_dropout", ["tensorflow"], "dropout", needs=["tensorflow>=2.4"])
 class StatelessDropout(Function):
     """The same from a stateless generator. Option `tensor_rate`: a rate that is a tensor divides by 1 - rate instead."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import itertools
 import json
 
 import click
@@ -11,8 +13,14 @@ from harness.commands import options
 _EPILOG = """\b
 Examples:
   harness profile cases/dropout/rates.yaml -k rate=0.5 --backend torch.nn.Dropout
-  harness profile cases/recurrent/keras.yaml --differing
+  harness profile cases/recurrent/four-masks.yaml --differing
+  harness profile cases/recurrent --between 'tensorflow: keras.layers.LSTM' '*: tf_keras.layers.LSTM'
 """
+
+#: Case to implementation to entry to what was measured.
+Profiles = dict[str, dict[str, dict[str, str]]]
+#: Between two labels of a case: entry to what the first and the second do.
+Between = dict[str, dict[tuple[str, str], dict[str, tuple[str, str]]]]
 
 
 @click.command(epilog=_EPILOG)
@@ -20,33 +28,99 @@ Examples:
 @options.expression
 @options.backends
 @click.option("--differing", is_flag=True, help="Only the entries in which the implementations of a case differ.")
+@click.option(
+    "--between",
+    nargs=2,
+    metavar="FIRST SECOND",
+    help="Only what differs between two: labels as in the report, implementations, or patterns of them.",
+)
 @options.as_json
-def profile(paths: tuple[str, ...], expression: str, backends: tuple[str, ...], differing: bool, as_json: bool) -> int:
+def profile(
+    paths: tuple[str, ...],
+    expression: str,
+    backends: tuple[str, ...],
+    differing: bool,
+    between: tuple[str, str] | None,
+    as_json: bool,
+) -> int:
     """Run cases and print what each implementation was measured to do.
 
     Its sites, what each mask is shared over, scale and rounding rule, keep rule, whether evaluation draws, the order of draws,
-    which result is h and which c: all from the tap and the outputs.
+    what a second call draws, gate order, orientation and biases of its own arrays, the order of its states: all from the tap,
+    the outputs and the framework's own arrays.
     """
     from harness.commands.selection import backend_filter, select_cases
     from harness.reporting.exits import Exit
     from harness.running import run
 
     variants = select_cases(paths, expression)
-    found: dict[str, dict[str, dict[str, str]]] = {}
-    for event in run(variants, select=backend_filter(backends, variants), profile=True):
+    keep = backend_filter(backends)
+    chosen = backend_filter(between or ())
+    found: Profiles = {}
+    implementations: dict[str, str] = {}
+    for event in run(variants, select=lambda ref: keep(ref) and chosen(ref), profile=True):
         if event.profile:
             found.setdefault(event.variant.id, {})[event.backend.label] = dict(event.profile)
+            implementations[event.backend.label] = event.backend.implementation or ""
         else:
             words = "; ".join(row.cause for row in event.rows if row.cause)
             click.echo(f"{event.variant.id}  {event.backend.label}: not measured ({words})", err=True)
     if not found:
         click.echo("nothing was measured", err=True)
         return Exit.NOTHING
+    if between is not None:
+        return _between(differences(found, implementations, between), as_json)
     if as_json:
         click.echo(json.dumps({"version": 1, "profiles": found}, indent=1, ensure_ascii=False))
         return Exit.OK
     for case, profiles in found.items():
         _print(case, profiles, differing)
+    return Exit.OK
+
+
+def differences(found: Profiles, implementations: dict[str, str], between: tuple[str, str]) -> Between:
+    """What differs between every implementation that the first pattern names and every other that the second does."""
+    from harness.comparison.profile import differing
+
+    def named(label: str, pattern: str) -> bool:
+        wanted = pattern.removesuffix(" [recipe]")
+        words = (label, implementations[label], label.partition(":")[0])
+        return any(word == wanted or fnmatch.fnmatchcase(word, wanted) for word in words)
+
+    result: Between = {}
+    for case, profiles in found.items():
+        first, second = ([label for label in profiles if named(label, pattern)] for pattern in between)
+        for one, other in itertools.product(first, second):
+            if one != other and (other, one) not in result.get(case, {}):
+                result.setdefault(case, {})[one, other] = differing(profiles[one], profiles[other])
+    return result
+
+
+def _between(result: Between, as_json: bool) -> int:
+    from harness.reporting.exits import Exit
+
+    if not result:
+        click.echo("no case has two implementations of these names that could be measured", err=True)
+        return Exit.NOTHING
+    if as_json:
+        listed = [
+            {"case": case, "first": one, "second": other, "differing": entries}
+            for case, pairs in result.items()
+            for (one, other), entries in pairs.items()
+        ]
+        click.echo(json.dumps({"version": 1, "between": listed}, indent=1, ensure_ascii=False))
+        return Exit.OK
+    for case, pairs in result.items():
+        click.echo(case)
+        for (one, other), entries in pairs.items():
+            click.echo(f"  {one}  |  {other}")
+            for name, (mine, theirs) in entries.items():
+                click.echo(f"    {name}:")
+                click.echo(f"      {mine or '—'}")
+                click.echo(f"      {theirs or '—'}")
+            if not entries:
+                click.echo("    the same in every entry")
+        click.echo()
     return Exit.OK
 
 

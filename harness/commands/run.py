@@ -57,6 +57,9 @@ Examples:
     metavar="FILE",
     help="Database to add the run to, made where there is none.  [default: reports/history.sqlite if it exists]",
 )
+@click.option(
+    "--profile", is_flag=True, help="Measure the whole profile: one more call, and what frameworks hold themselves."
+)
 @options.as_json
 @options.quiet
 @options.verbose
@@ -71,6 +74,7 @@ def run(
     last_failed: bool,
     resume: bool,
     history: str | None,
+    profile: bool,
     as_json: bool,
     quiet: bool,
     verbose: int,
@@ -111,7 +115,7 @@ def run(
         if before:
             writer.adopt(before, done)
         rest = [variant for variant in variants if variant.id not in done]
-        interrupted = execute(rest, keep, writer, jobs=jobs, quiet=quiet, verbose=verbose)
+        interrupted = execute(rest, keep, writer, jobs=jobs, profile=profile, quiet=quiet, verbose=verbose)
         writer.finish(interrupted=interrupted)
     stored = read(out)
     if database is not None:
@@ -140,6 +144,7 @@ def execute(
     writer: Writer,
     *,
     jobs: int | None,
+    profile: bool,
     quiet: bool,
     verbose: int,
 ) -> bool:
@@ -153,7 +158,7 @@ def execute(
     count = 0
     with Progress(total, quiet=quiet, verbose=verbose) as progress:
         try:
-            for event in run_cases(variants, select=keep, on_start=progress.start, jobs=jobs):
+            for event in run_cases(variants, select=keep, on_start=progress.start, jobs=jobs, profile=profile):
                 writer.add(event)
                 progress.done(event)
                 count += 1

@@ -48,8 +48,8 @@ def execution(monkeypatch):
     module.stop_after = None
     module.seen = {}
 
-    def run(variants, *, select, on_start, jobs):
-        module.seen = {"variants": variants, "jobs": jobs}
+    def run(variants, *, select, on_start, jobs, profile):
+        module.seen = {"variants": variants, "jobs": jobs, "profile": profile}
         done = 0
         for variant in variants:
             for ref in plan.expand(variant, select):

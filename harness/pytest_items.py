@@ -23,6 +23,8 @@ _PYTESTS_OWN = frozenset(
     {"skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "timeout", "tryfirst"}
 )
 
+_marks = pytest.StashKey[set[str]]()
+
 
 class Differs(Exception):
     """A comparison that a person must look at."""
@@ -121,8 +123,10 @@ class CaseItem(pytest.Item):
 
 def _make_known(config: pytest.Config, name: str, meaning: str) -> None:
     """Let `--strict-markers` know a mark that a case brings."""
-    known = {re.split(r"[:(]", line)[0].strip() for line in config.getini("markers")}
-    if name not in known:
+    if _marks not in config.stash:
+        config.stash[_marks] = {re.split(r"[:(]", line)[0].strip() for line in config.getini("markers")}
+    if name not in config.stash[_marks]:
+        config.stash[_marks].add(name)
         config.addinivalue_line("markers", f"{name}: {meaning}")
 
 

@@ -17,6 +17,7 @@ _EPILOG = """\b
 Examples:
   harness history
   harness history cases/lstm/stack.yaml --check value.y --backend torch
+  harness history cases --html reports/history.html
   harness history 'cases/dropout/rates.yaml::[*rate=0.5*]' --json
 """
 
@@ -34,8 +35,11 @@ Examples:
 @click.option("--backend", default="*", metavar="NAME", help="Only this backend, implementation or pattern.")
 @click.option("--check", default="*", metavar="NAME", help="Only this check or pattern, e.g. 'value.*'.")
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N runs.")
+@click.option(
+    "--html", "page", metavar="FILE", help="Write a page with every figure over the runs, and print its path."
+)
 @options.as_json
-def history(case: str, file: str, backend: str, check: str, last: int | None, as_json: bool) -> int:
+def history(case: str, file: str, backend: str, check: str, last: int | None, page: str | None, as_json: bool) -> int:
     """List past runs, or a case's figures over runs and versions.
 
     CASE is an id, a file, a folder, or a pattern with * and ?. Without it the runs are listed, with the versions that changed
@@ -47,7 +51,7 @@ def history(case: str, file: str, backend: str, check: str, last: int | None, as
 
     narrowed = (backend, check) != ("*", "*")
     limit = last or 0
-    if not case and not narrowed:
+    if not case and not narrowed and not page:
         past = histories.runs(Path(file), limit)
         if as_json:
             runs = [dataclasses.asdict(one) for one in past]
@@ -59,7 +63,13 @@ def history(case: str, file: str, backend: str, check: str, last: int | None, as
     if not series:
         click.echo(f"{file} has no figures of {case or 'these'}", err=True)
         return Exit.NOTHING
-    if as_json:
+    if page:
+        from harness.reporting import history_page
+        from harness.reporting.files import write_whole
+
+        write_whole(Path(page), history_page.page(series))
+        click.echo(page)
+    elif as_json:
         print_json({"format": "parity-harness history", "version": 1, "series": [_as_dict(one) for one in series]})
     else:
         _print_figures(series)

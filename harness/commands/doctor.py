@@ -57,7 +57,7 @@ def examine() -> dict[str, Any]:
 def backends() -> list[dict[str, Any]]:
     """Every backend with its packages and implementations; `missing` names the packages that it lacks."""
     from harness.adapters.base import implementations
-    from harness.execution.environments import offers
+    from harness.execution.environments import offers, split_need
     from harness.records import BACKENDS
     from harness.reporting.machine import version_of
 
@@ -67,9 +67,9 @@ def backends() -> list[dict[str, Any]]:
         own = sorted(
             (one for one in implementations().values() if one.backend == backend), key=lambda one: (one.layer, one.name)
         )
-        packages = sorted({backend, *(package for one in own for package in one.needs)})
-        for package in packages:
-            here.setdefault(package, offers("", package))
+        packages = sorted({backend, *(split_need(need)[0] for one in own for need in one.needs)})
+        for need in (*packages, *(need for one in own for need in one.needs)):
+            here.setdefault(need, offers("", need))
         result.append(
             {
                 "name": backend,

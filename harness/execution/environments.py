@@ -179,7 +179,7 @@ def installed(name: str) -> dict[str, Any]:
 
 def offers(name: str, need: str) -> bool:
     """Whether an environment has what an implementation needs: a package, or one with a bound such as `tensorflow<2`."""
-    package, bound = _need(need)
+    package, bound = split_need(need)
     present = has(package) if not name else descriptions()[name].has(package)
     return present and (not bound or within(name, need))
 
@@ -189,7 +189,7 @@ def within(name: str, need: str) -> bool:
 
     An API that another version has is no part of this one: a whole backend leaves it out, where a missing package is told.
     """
-    package, bound = _need(need)
+    package, bound = split_need(need)
     version = version_of(name, package)
     return not bound or version is None or SpecifierSet(bound).contains(version, prereleases=True)
 
@@ -206,7 +206,8 @@ def version_of(name: str, package: str) -> str | None:
     return None
 
 
-def _need(need: str) -> tuple[str, str]:
+def split_need(need: str) -> tuple[str, str]:
+    """A need as its package and its bound: `tensorflow<2` is ("tensorflow", "<2")."""
     match = re.match(r"([A-Za-z0-9_.-]*[A-Za-z0-9_])\s*(.*)", need)
     assert match is not None
     return match.group(1), match.group(2)

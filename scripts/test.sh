@@ -3,6 +3,6 @@
 set -eu
 here=$(dirname "$0")
 # shellcheck source=scripts/environment.sh
-. "$here/environment.sh" all,fast,test,lint
+. "$here/environment.sh" all,fast,test,browser,lint
 [ $# -gt 0 ] || set -- -m "not slow"
 exec "$venv/bin/python" -m pytest "$@"

@@ -1,11 +1,11 @@
 # Sourced by the other scripts: makes .venv and installs this project with every framework, at the versions of constraints.txt.
-# Does nothing where the environment already matches.
+# Does nothing where the environment already matches. `extras` names what to install.
 set -eu
 cd "$(dirname "$0")/.."
 
 python=${PYTHON:-python3}
 venv=${VENV:-.venv}
-extras=$1
+
 
 "$python" - <<'CHECK' || exit 4
 import sys

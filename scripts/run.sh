@@ -2,8 +2,9 @@
 # The main job on a fresh machine: set up everything, run the shipped cases (or the paths given), say where the report is.
 set -eu
 here=$(dirname "$0")
-# shellcheck source=scripts/environment.sh
-. "$here/environment.sh" all,fast
+# shellcheck source=scripts/environment.sh disable=SC2034
+extras=all,fast
+. "$here/environment.sh"
 if [ $# -eq 0 ]; then
     set -- cases
     # The cases of old frameworks run where their environments can be built; elsewhere they are reported as not runnable.

@@ -259,7 +259,8 @@ def lookup(like: str, version: str | None, backend: str | None) -> tuple[Rule, V
         if entry.accepts(numbers):
             return entry, numbers, chosen
     spans = "; ".join(span(entry) for entry in rules)
-    raise UserError(f"no rule for {name} in version {version}; there are rules for {spans}")
+    notes = "".join(f"; {note}" for note in dict.fromkeys(entry.note for entry in rules) if note)
+    raise UserError(f"no rule for {name} in version {version}; there are rules for {spans}{notes}")
 
 
 def span(entry: Rule) -> str:

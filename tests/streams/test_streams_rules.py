@@ -99,6 +99,7 @@ def test_cuda_is_marked_unconfirmed():
             "no noise_shape",
             {"like": "tf.nn.dropout", "version": "1.8", "graph_ids": 3, "noise_shape": [1], "shape": (2,)},
         ),
+        ("tf.keras is Keras 3", {"like": "tf.keras.layers.Dropout", "version": "2.21"}),
         ("refuses rate 1", {"like": "tf.nn.dropout", "rate": 1}),
         ("refuses rate 1", {"like": "tf.nn.dropout", "version": "1.8", "op_seed": 1, "rate": 1}),
         ("refuses rate 1", {"like": "tf_keras.layers.Dropout", "rate": 1}),

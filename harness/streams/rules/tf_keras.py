@@ -20,6 +20,8 @@ from harness.streams.shapes import noise
 
 _STREAM = "Philox4x32-10 from (global seed, op seed), low bits of the words; kept where u >= rate"
 
+_NOTE = "from 2.16 on tf.keras is Keras 3 (ask for keras.layers with backend tensorflow) or tf_keras"
+
 _MASKS = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 
 
@@ -163,6 +165,7 @@ def recurrent(
     measured=("2.0.0",),
     since="2.0",
     before="2.7",
+    note=_NOTE,
 )
 def dropout_of_2_0(query: Query, *, layer_seed: int | None = None, ops_before: int = 0) -> Decision:
     """Return the mask of TF 2.0's Dropout layer, called eagerly after tf.random.set_seed(seed).
@@ -185,6 +188,7 @@ def dropout_of_2_0(query: Query, *, layer_seed: int | None = None, ops_before: i
     measured=("2.0.0",),
     since="2.0",
     before="2.7",
+    note=_NOTE,
 )
 def recurrent_of_2_0(
     query: Query,

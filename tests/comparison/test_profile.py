@@ -6,11 +6,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from simulated import Mutate, judged, right, variant
+from simulated import TODAY, Mutate, judged, right, variant
 
+from harness.comparison.compare import compare
 from harness.comparison.context import Context
-from harness.comparison.profile import differing
-from harness.records import Pass, PassResult, Variant
+from harness.comparison.profile import differing, drawn_in_order
+from harness.execution.plan import AGAIN, passes_of
+from harness.records import JobResult, Pass, PassResult, Variant
 from harness.tape import UNIFORM, Draw
 
 SEQUENCE = {"return_sequences": True, "return_state": True}
@@ -119,3 +121,55 @@ def test_a_difference_changes_its_entry(case: Variant, mutate: Mutate, entry: st
     found = profile(case, mutate)
     assert found[entry] == seen
     assert differing(profile(case), found)[entry][1] == seen
+
+
+def called_twice(case: Variant, change: object) -> dict[str, str]:
+    """The profile with a second call after one seeding, whose draws `change` makes of the first call's."""
+    context = Context(case)
+    passes = tuple((one, right(context, one)) for one in passes_of(case))
+    draws = {key: draw._replace(values=change(draw.values)) for key, draw in passes[0][1].draws.items()}  # type: ignore[operator]
+    again = Pass(AGAIN, case.seeds[0], "train")
+    found = compare(JobResult(case, case.backends[0], (*passes, (again, right(context, again, draws)))), context, TODAY)
+    return dict(found.profile)
+
+
+def test_a_mask_that_is_kept_for_the_next_call() -> None:
+    assert called_twice(GATES, lambda values: values)["state.h: a second call"] == "the same mask"
+    assert called_twice(GATES, lambda values: values[..., ::-1])["state.h: a second call"] == "drawn anew"
+    assert "state.h: a second call" not in profile(GATES)
+
+
+def test_survivors_that_are_not_scaled() -> None:
+    def unscaled(context: Context, one: Pass, result: PassResult) -> PassResult:
+        if one.mode != "train":
+            return result
+        other = dataclasses.replace(GATES, sites=tuple(dataclasses.replace(site, scale="none") for site in GATES.sites))
+        return dataclasses.replace(right(Context(other), one), draws=result.draws)
+
+    assert profile(GATES)["state.h: survivors times"] == "1 / (1 - rate)"
+    one_site = dataclasses.replace(GATES, sites=GATES.sites[:1])
+    assert profile(one_site)["input: survivors times"] == "1 / (1 - rate)"
+    both = profile(GATES, unscaled)
+    assert "state.h: survivors times" not in both  # neither site alone explains it
+
+    def one_unscaled(context: Context, one: Pass, result: PassResult) -> PassResult:
+        if one.mode != "train":
+            return result
+        first = dataclasses.replace(GATES.sites[0], scale="none")
+        return right(Context(dataclasses.replace(one_site, sites=(first,))), one)
+
+    assert profile(one_site, one_unscaled)["input: survivors times"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("order", "text"),
+    [
+        ((("input", (6, 8)), *[("state.h", (6, 4))] * 4), "input (6, 8), 4 x state.h (6, 4)"),
+        ((("input", (6, 8)), ("state.h", (6, 4))) * 3, "3 times (input (6, 8), state.h (6, 4))"),
+        ((("", (6, 8)),), "unused (6, 8)"),
+        ((), "input"),
+    ],
+)
+def test_the_order_of_draws(order: tuple[tuple[str, tuple[int, ...]], ...], text: str) -> None:
+    result = PassResult({}, {}, {"input": Draw(UNIFORM, np.zeros(1))}, order=order)
+    assert drawn_in_order(result) == text

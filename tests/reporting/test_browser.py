@@ -202,6 +202,39 @@ def test_measured_profiles_show_what_differs_first(visit, small):
     assert "scale of survivors" in page.locator(".entry:not(.differs)").text_content()
 
 
+def test_two_profiles_are_compared_by_keyboard(visit, small):
+    page = visit(small)
+    page.get_by_role("link", name="Measured profiles").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#between")
+    assert page.evaluate("document.activeElement.id") == "title"
+    cells = page.locator(".between tbody tr").all()
+    assert len(cells) == 1
+    assert cells[0].locator("th, td").all_inner_texts()[0] == "input: shared over"
+    assert sorted(cells[0].locator("td").all_inner_texts()[:2]) == ["nothing", "time"]
+    assert "1 entry differs, in 1 case compared." in page.locator(".found").inner_text()
+    # The same implementation twice differs in nothing, and the chosen field keeps the focus.
+    page.locator("#second").focus()
+    page.locator("#second").select_option(page.locator("#first").input_value())
+    page.wait_for_function("() => !document.querySelector('.between')")
+    assert page.evaluate("document.activeElement.id") == "second"
+    assert "the same in 1 case" in page.locator(".found").inner_text()
+    page.locator("details.kind summary").first.click()
+    assert page.locator(".profiles tbody tr").count() == 2
+    page.locator("#title").focus()
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".matrix")
+
+
+def test_profiles_can_be_linked_to(visit, small):
+    page = visit(small, f"#profiles=1&a=numpy&b={fakes.LSTM[0]}&ac={CASE}&bc={CASE}")
+    assert page.locator("#first").input_value() == "numpy"
+    assert page.locator("#first-case").input_value() == CASE
+    assert page.locator(".between tbody td").first.inner_text() == "time"
+    page.locator(".between a").click()
+    page.wait_for_selector("#profile")
+
+
 def test_masks_are_drawn_as_they_are(visit, small):
     page = visit(small, f"#case={CASE}")
     assert page.locator(".mask canvas").count() == 3

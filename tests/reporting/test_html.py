@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
@@ -128,6 +129,14 @@ def test_profiles_come_back(page):
         "numpy": {"scale of survivors": "2", "input: shared over": "time"},
         fakes.LSTM[0]: {"scale of survivors": "2", "input: shared over": "nothing"},
     }
+
+
+def test_profiles_that_are_the_same_stand_once(tmp_path):
+    events = fakes.small_run()
+    same = [dataclasses.replace(event, profile={"gate order": "i, f, g, o"}) for event in events[1]]
+    data = pack(read(fakes.store(tmp_path, events[0], same)))
+    assert len(data["profiles"]) == 1
+    assert {index for case in data["cases"] for _, index in case["profiles"]} == {0}
 
 
 def test_masks_that_are_the_same_stand_once(page):

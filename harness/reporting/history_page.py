@@ -16,7 +16,9 @@ from harness.reporting.verdicts import DIFFERENCES, SIGNS, severity, words
 #: Series on a page; those that say most come first, and the page says how many are left out.
 MOST = 400
 #: The picture, in CSS pixels.
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 150, 58, 12, 22, 8
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 166, 58, 12, 22, 8
+#: Between the lowest power of ten and the line of zero, which has no place on a logarithmic scale.
+ZERO = 18
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Drawn:
     path: str
     limit: str
     ticks: list[tuple[float, str]]
-    changes: list[tuple[float, str]]
+    changes: list[tuple[float, str, str]]
     sentence: str
 
     @property
@@ -73,12 +75,14 @@ def draw(figures: Sequence[Figure]) -> Drawn:
     def across(index: int) -> float:
         return round(LEFT + 10 + index * step, 1)
 
+    def at(power: float) -> float:
+        return round(TOP + (high - power) / (high - low) * (HEIGHT - BOTTOM - ZERO - TOP), 1)
+
     def down(value: float | None) -> float:
         """Zero, and what is no figure, lie on the bottom line; infinity and NaN on the top one."""
         if value is None or value <= 0:
             return HEIGHT - BOTTOM
-        share = (math.log10(value) - low) / (high - low) if math.isfinite(value) else 1.0
-        return round(HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP), 1)
+        return at(math.log10(value) if math.isfinite(value) else high)
 
     points = [
         (
@@ -90,7 +94,7 @@ def draw(figures: Sequence[Figure]) -> Drawn:
         for i, f in enumerate(figures)
     ]
     changes = [
-        (across(i), f.version)
+        (across(i), f.version, "end" if across(i) > WIDTH / 2 else "start")
         for i, f in enumerate(figures)
         if i == 0 or f.version != figures[i - 1].version  # the first run's version starts the row
     ]
@@ -100,7 +104,7 @@ def draw(figures: Sequence[Figure]) -> Drawn:
         points,
         " ".join(f"{x},{y}" for (x, y, *_), f in zip(points, figures, strict=True) if f.measured is not None),
         " ".join(f"{across(i)},{down(f.limit)}" for i, f in enumerate(figures) if _positive(f.limit)),
-        [(down(10.0**high), f"1e{high}"), (down(10.0**low), f"1e{low}")] if seen else [],
+        [*((at(power), f"1e{power}") for power in (high, low) if seen), (down(0.0), "0")],
         changes,
         f"{last.implementation}, {last.check} over {len(figures)} runs: now {sign(last)}, {number(last.measured) or 'no figure'}",
     )

@@ -48,14 +48,20 @@ def test_a_larger_figure_stands_higher_and_the_limit_is_drawn() -> None:
     assert heights[5] == heights[6] == history_page.TOP
     limit = float(drawn.limit.split()[0].split(",")[1])
     assert heights[1] > limit > heights[2]
+    assert heights[3] > history_page.draw(series(1e-9)).points[0][1], "zero lies below every figure"
     across = [x for x, *_ in drawn.points]
     assert across == sorted(set(across))
     assert max(across) <= history_page.WIDTH
 
 
+def test_the_whole_range_of_float64_fits() -> None:
+    heights = [y for _, y, *_ in history_page.draw(series(5e-324, 1.7e308)).points]
+    assert history_page.TOP <= heights[1] < heights[0] < history_page.HEIGHT - history_page.BOTTOM
+
+
 def test_versions_are_marked_where_they_change() -> None:
     figures = series(1e-7, 1e-7) + series(1e-7, version="torch 2.14.0")
-    assert [text for _, text in history_page.draw(figures).changes] == ["torch 2.13.0", "torch 2.14.0"]
+    assert [text for _, text, _ in history_page.draw(figures).changes] == ["torch 2.13.0", "torch 2.14.0"]
 
 
 def test_what_changed_its_verdict_comes_first_then_what_moved_most() -> None:

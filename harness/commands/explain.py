@@ -129,9 +129,17 @@ def _explained(stored: StoredRun, case: str, name: str, rows: list[Row], *, reru
             (row.cause for row in again or () if row.check in (AVAILABLE, "run.completes")), "the case has it no more"
         )
         return Explained(case, name, f"as the run stored it; it cannot be run here: {why}", tuple(rows))
-    bad = tuple(row for row in again if row.verdict in DIFFERENCES)
+    known = {row.check: row.cause for row in rows if row.verdict is Verdict.KNOWN}
+    bad = tuple(_as_known(row, known) for row in again if row.verdict in DIFFERENCES)
     how = f"run again{note}"
     return Explained(case, name, how if bad else f"{how}: the difference is gone", bad)
+
+
+def _as_known(row: Row, known: dict[str, str]) -> Row:
+    """A row of a known difference, with its reason behind the cause."""
+    if row.check not in known:
+        return row
+    return dataclasses.replace(row, verdict=Verdict.KNOWN, cause=f"{row.cause}; known: {known[row.check]}")
 
 
 def _variant(stored: StoredRun, case: str) -> tuple[Variant, str]:

@@ -21,7 +21,7 @@ backends:
   - numpy
   - {name: my-port, framework: numpy, target: "port.py:run"}
 """
-PORT = '''import numpy as np
+PORT = """import numpy as np
 
 
 def run(case):
@@ -34,7 +34,7 @@ def run(case):
         h = np.tanh(c) / (1 + np.exp(-o))
         ys.append(h)
     return {"y": np.stack(ys, 1), "h": h, "c": c}
-'''
+"""
 CAUSE = "gate blocks read in the order i, g, f, o instead of i, f, g, o, as in TensorFlow 1 and Haiku"
 Harness = Callable[..., tuple[int, str, str]]
 
@@ -76,7 +76,9 @@ def test_explain_falls_back_on_what_was_stored(harness: Harness, tmp_path: Path)
     harness("run", "case.yaml")
     code, out, _ = harness("explain", "--stored")
     assert code == 0 and "as the run stored it" in out and CAUSE in out
-    (tmp_path / "case.yaml").write_text(CASE.replace('\n  - {name: my-port, framework: numpy, target: "port.py:run"}', ""))
+    (tmp_path / "case.yaml").write_text(
+        CASE.replace('\n  - {name: my-port, framework: numpy, target: "port.py:run"}', "")
+    )
     code, out, _ = harness("explain")
     assert "it cannot be run here: the case has it no more" in out and CAUSE in out
     (tmp_path / "case.yaml").unlink()

@@ -17,7 +17,7 @@ import numpy as np
 from harness.adapters.base import Job, SiteSpec, Unsupported
 from harness.adapters.keras3_load import load
 from harness.adapters.keras3_run import KerasAdapter, assign, keras_implementation, precision
-from harness.adapters.keras3_stack import GATES, EncoderDecoder, Half, StackedLstm, keras_native
+from harness.adapters.keras3_stack import GATES, OUTER, EncoderDecoder, Half, StackedLstm, keras_native
 from harness.adapters.tensorflow_base import Network
 from harness.tape import BERNOULLI, Slot
 
@@ -26,6 +26,7 @@ class _Layers(StackedLstm, KerasAdapter):
     """How Keras 3 draws and builds; `cell`: the general loop around LSTMCell instead of the LSTM layer."""
 
     options = dict(KerasAdapter.options, implementation=None, unroll=False, use_cudnn=None)
+    activations = {None: "sigmoid", "hard_sigmoid": "hard_sigmoid"}
     cell = False
 
     def check(self, job: Job) -> None:
@@ -55,17 +56,18 @@ class _Layers(StackedLstm, KerasAdapter):
             inputs = {name: keras.ops.convert_to_tensor(array) for name, array in job.inputs.items()}
             return keras_native(stack, inputs, lambda value: np.array(keras.ops.convert_to_numpy(value)))
 
-    def layer_slots(self, half: Half, index: int) -> List[Slot]:
+    def layer_slots(self, half: Half, index: int, direction: int) -> List[Slot]:
         below, state = half.rates(index)
         each = state > 0.0 or self.option(half.job, "implementation") == 1
         found: List[Slot] = []
         if 0.0 < below < 1.0:
             count = GATES if each else 1
+            way, at = half.way(direction)
             shape = (half.batch, half.features)
-            canonical = (count, half.batch, 1, half.features)
-            found += [Slot(half.prefix + "input", BERNOULLI, shape, canonical, (gate,)) for gate in range(count)]
+            canonical = (*way, count, half.batch, 1, half.features)
+            found += [Slot(half.prefix + "input", BERNOULLI, shape, canonical, (*at, gate)) for gate in range(count)]
         if 0.0 < state < 1.0:
-            lead, place = half.place(index)
+            lead, place = half.place(index, direction)
             shape = (half.batch, half.units)
             canonical = (*lead, GATES, half.batch, 1, half.units)
             found += [
@@ -75,15 +77,17 @@ class _Layers(StackedLstm, KerasAdapter):
 
     def lstm_layer(self, keras: Any, job: Job, arguments: Dict[str, Any]) -> Any:
         arguments["seed"] = job.seed
+        arguments.update(self.gates_activation(job))
         if self.option(job, "implementation") is not None:
             arguments["implementation"] = self.option(job, "implementation")
         unroll = bool(self.option(job, "unroll"))
         if self.cell:
-            outer = {name: arguments.pop(name) for name in ("return_sequences", "return_state")}
-            return keras.layers.RNN(keras.layers.LSTMCell(**arguments), unroll=unroll, dtype=job.dtype, **outer)
+            outer = {name: arguments.pop(name) for name in OUTER}
+            cell = keras.layers.LSTMCell(**arguments)
+            return self.both_ways(keras, job, keras.layers.RNN(cell, unroll=unroll, dtype=job.dtype, **outer))
         if self.option(job, "use_cudnn") is not None:
             arguments["use_cudnn"] = self.option(job, "use_cudnn")
-        return keras.layers.LSTM(unroll=unroll, **arguments)
+        return self.both_ways(keras, job, keras.layers.LSTM(unroll=unroll, **arguments))
 
     def dropout_layer(self, keras: Any, job: Job, site: SiteSpec, shape: Any) -> Any:
         return keras.layers.Dropout(site.rate, noise_shape=shape, seed=job.seed, dtype=job.dtype)

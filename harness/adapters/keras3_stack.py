@@ -10,11 +10,13 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from harness.adapters.base import Adapter, Job, SiteSpec, Unsupported
+from harness.adapters.base import PLAIN_SETTINGS, Adapter, Job, Outcome, SiteSpec, Unsupported
 from harness.adapters.tensorflow_base import Network, Tensors
 from harness.tape import BERNOULLI, Slot
 
 GATES = 4
+#: Arguments of the loop around a cell.
+OUTER = ("return_sequences", "return_state", "go_backwards")
 WEIGHTS = ("kernel", "recurrent_kernel", "bias")
 SITES = ("input", "state.h", "between_layers", "output")
 HALVES = ("encoder.", "decoder.")
@@ -42,6 +44,7 @@ class Half(object):
         self.batch, self.time, self.features = job.inputs[sequence].shape
         self.units = int(job.config["units"])
         self.layers = layer_count(job)
+        self.directions = 2 if job.config.get("bidirectional") else 1
 
     def site(self, at: str) -> Optional[SiteSpec]:
         """A site of this stack, by its name without the prefix."""
@@ -54,11 +57,21 @@ class Half(object):
 
     def width(self, index: int) -> int:
         """How many features layer `index` reads."""
-        return self.features if index == 0 else self.units
+        return self.features if index == 0 else self.directions * self.units
 
-    def place(self, index: int) -> Tuple[Tuple[int, ...], Tuple[int, ...]]:
-        """(leading shape, leading index) of layer `index` in an array that has an axis of layers only in a stack."""
-        return ((self.layers,), (index,)) if self.layers > 1 else ((), ())
+    def place(self, index: int, direction: int) -> Tuple[Tuple[int, ...], Tuple[int, ...]]:
+        """(leading shape, leading index) of a layer's part: an axis of layers in a stack, then one of directions."""
+        shape, at = self.way(direction)
+        return ((self.layers, *shape), (index, *at)) if self.layers > 1 else (shape, at)
+
+    def way(self, direction: int) -> Tuple[Tuple[int, ...], Tuple[int, ...]]:
+        """The same in an array that has no axis of layers, such as that of `input`."""
+        return ((2,), (direction,)) if self.directions > 1 else ((), ())
+
+    def position(self, step: int, direction: int) -> int:
+        """The place in the sequence that is read at a step."""
+        backward = direction == 1 or bool(self.job.config.get("go_backwards"))
+        return self.time - 1 - step if backward else step
 
     def dropped(self, at: str) -> Optional[SiteSpec]:
         """The site, if a Dropout layer draws for it in this job."""
@@ -85,6 +98,12 @@ class Half(object):
         site = self.site("output")
         if site is not None and not self.sequences and site.shape[1] != 1:
             raise Unsupported("Dropout on a last output (B, H) draws no mask for the other steps")
+        padding = self.job.config.get("padding")
+        emitted = "zeros" if self.directions > 1 else "repeat"
+        if padding not in (None, emitted) or (padding == "zeros" and not self.sequences):
+            raise Unsupported(
+                "Keras repeats the last output over padding; only sequences of Bidirectional have zeros there"
+            )
 
 
 class Stack(object):
@@ -114,6 +133,7 @@ class Stack(object):
             layer = make(
                 index,
                 {
+                    "go_backwards": bool(half.job.config.get("go_backwards")),
                     "units": half.units,
                     "dropout": below,
                     "recurrent_dropout": state,
@@ -142,23 +162,39 @@ class Stack(object):
         """Give the weights their canonical names, which begin with `prefix`."""
         for index, layer in enumerate(self.recurrent):
             of_layer = prefix + ("layer%d." % index if self.half.layers > 1 else "")
-            for weight in WEIGHTS:
-                self.variables[of_layer + weight] = getattr(self.cell_of(layer), weight)
+            for way, one in self._ways(layer):
+                for weight in WEIGHTS:
+                    self.variables[of_layer + way + weight] = getattr(self.cell_of(one), weight)
+
+    def _ways(self, layer: Any) -> List[Tuple[str, Any]]:
+        """The layers of one direction, by the prefix of their weights' names."""
+        if self.half.directions == 1:
+            return [("", layer)]
+        return [("forward.", layer.forward_layer), ("backward.", layer.backward_layer)]
 
     @property
     def layers(self) -> List[Any]:
         """Every layer."""
         return self.recurrent + list(self._between.values())
 
-    def __call__(self, x: Any, state: Optional[Sequence[Any]]) -> Tuple[Any, List[Any], List[Any]]:
-        """Return the emitted output and every layer's h and c; `state`: lists (h of every layer, c of every layer)."""
+    def __call__(self, x: Any, state: Optional[Sequence[Any]], mask: Any = None) -> Tuple[Any, List[Any], List[Any]]:
+        """Return the emitted output and every layer's h and c; `state`: lists (h of every layer, c of every layer).
+
+        With two directions a layer's h and c are lists of two. `mask` (B, T): true at the steps of each sequence.
+        """
         hs: List[Any] = []
         cs: List[Any] = []
+        given = {} if mask is None else {"mask": mask}
         for index, layer in enumerate(self.recurrent):
-            initial = None if state is None else [state[0][index], state[1][index]]
-            x, h, c = layer(x, initial_state=initial, training=self.half.job.train)
-            hs.append(h)
-            cs.append(c)
+            initial = None
+            if state is not None and self.half.directions == 1:
+                initial = [state[0][index], state[1][index]]
+            elif state is not None:
+                initial = [state[kind][index][way] for way in (0, 1) for kind in (0, 1)]
+            found = layer(x, initial_state=initial, training=self.half.job.train, **given)
+            x, states = found[0], list(found[1:])
+            hs.append(states[0] if self.half.directions == 1 else states[0::2])
+            cs.append(states[1] if self.half.directions == 1 else states[1::2])
             if index in self._between:
                 x = self._between[index](x, training=self.half.job.train)
         return x, hs, cs
@@ -168,6 +204,9 @@ class StackedLstm(Adapter):
     """`lstm` with some Keras. Subclasses write `layer_slots`, `lstm_layer`, `dropout_layer` and `stack_states`."""
 
     sites: Tuple[str, ...] = SITES
+    settings: Tuple[str, ...] = (*PLAIN_SETTINGS, "recurrent_activation", "bidirectional", "go_backwards", "padding")
+    #: the layer's name of each recurrent activation.
+    activations: Dict[Any, str] = {None: "sigmoid"}
 
     def halves(self, job: Job) -> List[Half]:
         """The stacks of this job."""
@@ -175,11 +214,13 @@ class StackedLstm(Adapter):
 
     def check(self, job: Job) -> None:
         super(StackedLstm, self).check(job)
+        if job.config.get("recurrent_activation") not in self.activations:
+            raise Unsupported("has no recurrent activation %s" % job.config["recurrent_activation"])
         for half in self.halves(job):
             half.check()
 
-    def layer_slots(self, half: Half, index: int) -> List[Slot]:
-        """The draws of one LSTM layer."""
+    def layer_slots(self, half: Half, index: int, direction: int) -> List[Slot]:
+        """The draws of one LSTM layer in one direction."""
         raise NotImplementedError
 
     def lstm_layer(self, keras: Any, job: Job, arguments: Dict[str, Any]) -> Any:
@@ -197,8 +238,21 @@ class StackedLstm(Adapter):
     def slots(self, job: Job) -> List[Slot]:
         found: List[Slot] = []
         for half in self.halves(job):
-            found += half.slots(lambda index, half=half: self.layer_slots(half, index))  # type: ignore[misc]
+            found += half.slots(lambda index, half=half: self.both_slots(half, index))  # type: ignore[misc]
         return found
+
+    def both_slots(self, half: Half, index: int) -> List[Slot]:
+        """The draws of one layer, the forward direction first."""
+        return [slot for way in range(half.directions) for slot in self.layer_slots(half, index, way)]
+
+    def gates_activation(self, job: Job) -> Dict[str, str]:
+        """The layer's argument for the gates' activation, where it is not the default."""
+        chosen = job.config.get("recurrent_activation")
+        return {} if chosen is None else {"recurrent_activation": self.activations[chosen]}
+
+    def both_ways(self, keras: Any, job: Job, layer: Any) -> Any:
+        """The layer, or Bidirectional around it."""
+        return keras.layers.Bidirectional(layer, dtype=job.dtype) if job.config.get("bidirectional") else layer
 
     def stack(self, keras: Any, half: Half) -> Stack:
         """Build one half's layers."""
@@ -209,17 +263,34 @@ class StackedLstm(Adapter):
             lambda layer: layer.cell,
         )
 
+    def mask_tensor(self, keras: Any, mask: np.ndarray) -> Any:
+        """A mask (B, T) as this Keras takes it."""
+        return keras.ops.convert_to_tensor(mask, "bool")
+
+    def call(self, job: Job) -> Outcome:
+        """As Adapter.call; `lengths` become part of the settings, for they have no gradient and decide the mask."""
+        if "lengths" in job.inputs:
+            inputs = {name: array for name, array in job.inputs.items() if name != "lengths"}
+            lengths = [int(length) for length in job.inputs["lengths"]]
+            job = job._replace(inputs=inputs, config=dict(job.config, lengths=lengths))
+        return super(StackedLstm, self).call(job)
+
     def joined(self, keras: Any, states: List[Any]) -> Any:
-        """(B, H) of one layer, (L, B, H) of several."""
-        return states[0] if len(states) == 1 else self.stack_states(keras, states)
+        """(B, H) of one layer, (L, B, H) of several, with an axis of directions before the batch where there are two."""
+        each = [self.stack_states(keras, state) if isinstance(state, list) else state for state in states]
+        return each[0] if len(each) == 1 else self.stack_states(keras, each)
 
     def keras_network(self, keras: Any, job: Job) -> Network:
         """The network of this job."""
         stack = self.stack(keras, self.halves(job)[0])
         stack.name("")
+        lengths = job.config.get("lengths")
+        mask = None
+        if lengths is not None:
+            mask = self.mask_tensor(keras, np.arange(job.inputs["x"].shape[1]) < np.asarray(lengths)[:, None])
 
         def forward(inputs: Tensors) -> Tensors:
-            y, h, c = stack(inputs["x"], initial_state(inputs, layer_count(job)))
+            y, h, c = stack(inputs["x"], initial_state(inputs, layer_count(job)), mask)
             if not job.config.get("return_state"):
                 return {"y": y}
             return {"y": y, "h": self.joined(keras, h), "c": self.joined(keras, c)}

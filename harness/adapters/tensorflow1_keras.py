@@ -47,6 +47,7 @@ class Graph(StackedLstm):
 
     options = {"implementation": None, "unroll": False}
     settings = SETTINGS
+    activations = ACTIVATIONS
 
     def __init__(self) -> None:
         self._tap: Optional[TensorFlowTap] = None
@@ -77,7 +78,7 @@ class Graph(StackedLstm):
         self._tap = TensorFlowTap(replay, rule=RULE)
         return self._tap
 
-    def layer_slots(self, half: Half, index: int) -> List[Slot]:
+    def layer_slots(self, half: Half, index: int, direction: int) -> List[Slot]:
         if not half.job.train:
             return []
         below, state = half.rates(index)
@@ -90,7 +91,7 @@ class Graph(StackedLstm):
             found += [Slot(half.prefix + "input", BERNOULLI, shape, canonical, (gate,)) for gate in range(count)]
         recurrent: List[Slot] = []
         if 0.0 < state < 1.0:
-            lead, place = half.place(index)
+            lead, place = half.place(index, direction)
             shape = (half.batch, half.units)
             canonical = (*lead, count, half.batch, 1, half.units)
             at = half.prefix + "state.h"
@@ -200,14 +201,14 @@ class OfVersion(Adapter):
         return self.chosen().native(job)
 
 
-@implementation("tf.contrib.keras.layers.LSTM", ["tensorflow"], "lstm", needs=["tensorflow"])
+@implementation("tf.contrib.keras.layers.LSTM", ["tensorflow"], "lstm", needs=["tensorflow<2"])
 class ContribKeras(OfVersion):
     """Keras as it came with TensorFlow 1.3."""
 
     name = "tf.contrib.keras.layers.LSTM"
 
 
-@implementation("tf.keras.layers.LSTM", ["tensorflow"], "lstm", needs=["tensorflow"])
+@implementation("tf.keras.layers.LSTM", ["tensorflow"], "lstm", needs=["tensorflow<2.16"])
 class TfKeras(OfVersion):
     """Keras as it came with TensorFlow 1.4 to 2.15."""
 

@@ -21,7 +21,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 import numpy as np
 
 from harness.adapters.base import Job, SiteSpec, Unsupported, implementation
-from harness.adapters.keras3_stack import GATES, EncoderDecoder, Half, StackedLstm, keras_native
+from harness.adapters.keras3_stack import GATES, OUTER, EncoderDecoder, Half, StackedLstm, keras_native
 from harness.adapters.tensorflow_arrays import load, tensors
 from harness.adapters.tensorflow_base import Network, TensorFlowAdapter, refuse_rate_one
 from harness.tape import BERNOULLI, UNUSED, Slot
@@ -34,6 +34,7 @@ class _Layers(StackedLstm, TensorFlowAdapter):
 
     options = dict(TensorFlowAdapter.options, implementation=None, unroll=False)
     modules: Tuple[str, ...] = ("tf_keras",)
+    activations = {None: "sigmoid", "hard_sigmoid_keras2": "hard_sigmoid"}
     cell = False
 
     def check(self, job: Job) -> None:
@@ -72,39 +73,43 @@ class _Layers(StackedLstm, TensorFlowAdapter):
 
     def fused(self, half: Half, index: int) -> bool:
         """Whether a layer takes the default path."""
-        return not self.cell and not self.option(half.job, "unroll") and half.rates(index)[1] == 0.0
+        standard = half.job.config.get("recurrent_activation") is None
+        return standard and not self.cell and not self.option(half.job, "unroll") and half.rates(index)[1] == 0.0
 
     def trips(self, job: Job) -> Sequence[int]:
         return [
             half.time
             for half in self.halves(job)
             for index in range(half.layers)
+            for _ in range(half.directions)
             if self.redraws(half) and not self.fused(half, index) and max(half.rates(index)) > 0.0
         ]
 
-    def layer_slots(self, half: Half, index: int) -> List[Slot]:
+    def layer_slots(self, half: Half, index: int, direction: int) -> List[Slot]:
         below, state = half.rates(index)
         if not half.job.train:
             return []
         if self.fused(half, index):
             shape = (half.batch, half.time, half.features)
-            first = Slot(half.prefix + "input", BERNOULLI, shape, (1, *shape), (0,))
+            way, at_way = half.way(direction)
+            first = Slot(half.prefix + "input", BERNOULLI, shape, (*way, 1, *shape), (*at_way, 0))
             return [first] + [unused(shape)] * (GATES - 1) if below > 0.0 else []
         used = GATES if self.forced(state) or self.option(half.job, "implementation") == 1 else 1
         steps: Sequence[int] = range(half.time) if self.redraws(half) else (0,)
         found: List[Slot] = []
         kinds: List[Tuple[str, Tuple[int, int], Any]] = []
         if below > 0.0:
-            kinds.append(("input", (half.batch, half.features), ((), ())))
+            kinds.append(("input", (half.batch, half.features), half.way(direction)))
         if state > 0.0:
-            kinds.append(("state.h", (half.batch, half.units), half.place(index)))
+            kinds.append(("state.h", (half.batch, half.units), half.place(index, direction)))
         if self.redraws(half):
             found += [unused(shape) for _, shape, _ in kinds for _ in range(GATES)]
         for step in steps:
             for at, mask, (lead, place) in kinds:
                 canonical = (*lead, used, mask[0], len(steps), mask[1])
                 for gate in range(used):
-                    where = (*place, gate, slice(None), step)
+                    time = half.position(step, direction) if len(steps) > 1 else 0
+                    where = (*place, gate, slice(None), time)
                     found.append(Slot(half.prefix + at, BERNOULLI, mask, canonical, where))
                 found += [unused(mask)] * (GATES - used)
         return found
@@ -112,14 +117,21 @@ class _Layers(StackedLstm, TensorFlowAdapter):
     def lstm_layer(self, keras: Any, job: Job, arguments: Dict[str, Any]) -> Any:
         if self.option(job, "implementation") is not None:
             arguments["implementation"] = self.option(job, "implementation")
+        arguments.update(self.gates_activation(job))
         unroll = bool(self.option(job, "unroll"))
         if self.cell:
-            outer = {name: arguments.pop(name) for name in ("return_sequences", "return_state")}
-            return keras.layers.RNN(keras.layers.LSTMCell(**arguments), unroll=unroll, dtype=job.dtype, **outer)
-        return keras.layers.LSTM(unroll=unroll, **arguments)
+            outer = {name: arguments.pop(name) for name in OUTER}
+            cell = keras.layers.LSTMCell(**arguments)
+            return self.both_ways(keras, job, keras.layers.RNN(cell, unroll=unroll, dtype=job.dtype, **outer))
+        return self.both_ways(keras, job, keras.layers.LSTM(unroll=unroll, **arguments))
 
     def dropout_layer(self, keras: Any, job: Job, site: SiteSpec, shape: Any) -> Any:
         return keras.layers.Dropout(site.rate, noise_shape=shape, dtype=job.dtype)
+
+    def mask_tensor(self, keras: Any, mask: np.ndarray) -> Any:
+        import tensorflow as tf
+
+        return tf.constant(mask)
 
     def stack_states(self, keras: Any, states: List[Any]) -> Any:
         import tensorflow as tf

@@ -54,6 +54,12 @@ CASES: list[Case] = [
     ("lstm", "LSTMCell", FULL, LOCKED, {}),
     ("lstm", "LSTMCell", DEEP, STACKED, {"unroll": True}),
     ("lstm", "LSTMCell", FULL, GATEWISE[:1], {"implementation": 1}),
+    ("lstm", "LSTM", {**FULL, "go_backwards": True}, GATEWISE, {}),
+    ("lstm", "LSTM", {**FULL, "recurrent_activation": "hard_sigmoid"}, LOCKED, {}),
+    ("lstm", "LSTM", {**FULL, "layers": 2, "padding": "repeat"}, STACKED, {}),
+    ("lstm", "LSTM", {**FULL, "layers": 2, "bidirectional": True}, STACKED, {}),
+    ("lstm", "LSTM", {**FULL, "bidirectional": True, "padding": "zeros"}, GATEWISE, {}),
+    ("lstm", "LSTMCell", {"units": 4, "bidirectional": True}, GATEWISE, {}),
     ("gru", "GRU", FULL, [at("input", 0.3, "gates", "time")], {}),
     ("gru", "GRU", FULL, [*GATEWISE, at("output", 0.4, "time")], {}),
     ("gru", "GRU", {"units": 4, "reset_after": False}, GATEWISE, {"unroll": True}),
@@ -75,6 +81,8 @@ if BACKEND == "jax":
 def call(case: Case, **more: Any) -> Call:
     layer, name, config, dropout, options = case
     inputs = {"x": X, "z": Z} if layer == "encoder_decoder" else {"x": X}
+    if config.get("padding"):
+        inputs["lengths"] = np.array([5, 2, 3])
     arguments = {"dtype": "float32", "options": options, **more}
     return Call(BACKEND, f"keras.layers.{name}", layer, config, dropout, inputs=inputs, **arguments)
 
@@ -178,6 +186,8 @@ REFUSED: list[tuple[Case, str]] = [
     (("lstm", "LSTM", FULL, GATEWISE[:1], {"implementation": 1}), "takes the list of four masks for one"),
     (("lstm", "LSTM", {"units": 4}, [at("output")], {}), "no mask for the other steps"),
     (("lstm", "LSTM", {**FULL, "peepholes": True}, (), {}), "no setting peepholes"),
+    (("lstm", "LSTM", {**FULL, "padding": "zeros"}, (), {}), "repeats the last output"),
+    (("lstm", "LSTM", {**FULL, "recurrent_activation": "hard_sigmoid_keras2"}, (), {}), "no recurrent activation"),
     (("dropout", "Dropout", {"rate": 0.3}, (), {"training": "tensor"}), "tf_function: true"),
     (("dropout", "Dropout", {"rate": 0.3}, (), {"speed": 1}), "no option 'speed'"),
     (("gru", "GRU", FULL, GATEWISE[:1], {"implementation": 1}), "list of three masks for one"),
@@ -240,7 +250,7 @@ def test_faults_exceed_the_bound() -> None:
 
 def test_a_layer_that_draws_more_than_its_slots_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     job = call(CASES[7])
-    monkeypatch.setattr(type(job.adapter), "layer_slots", lambda self, half, index: [])
+    monkeypatch.setattr(type(job.adapter), "layer_slots", lambda *_: [])
     with pytest.raises(TapeMismatch, match="where 0 were expected"):
         job.run()
 

@@ -52,6 +52,12 @@ CASES: list[Case] = [
     ("lstm", "LSTMCell", FULL, LOCKED, {}),
     ("lstm", "LSTMCell", FULL, ANEW, TRACED),
     ("lstm", "LSTMCell", DEEP, GATEWISE + AROUND, {"implementation": 1}),
+    ("lstm", "LSTM", {**FULL, "go_backwards": True}, STEPWISE, TRACED),
+    ("lstm", "LSTM", {**FULL, "recurrent_activation": "hard_sigmoid_keras2"}, LOCKED, {}),
+    ("lstm", "LSTM", {**FULL, "layers": 2, "padding": "repeat"}, STEPWISE + AROUND, TRACED),
+    ("lstm", "LSTM", {**FULL, "layers": 2, "bidirectional": True}, STEPWISE + AROUND, TRACED),
+    ("lstm", "LSTM", {**FULL, "bidirectional": True, "padding": "zeros"}, GATEWISE, {}),
+    ("lstm", "LSTM", {"units": 4, "bidirectional": True}, ANEW, {}),
     ("gru", "GRU", FULL, [*ANEW, at("output", 0.4)], {}),
     ("gru", "GRU", {**FULL, "reset_after": False}, LOCKED, {}),
     ("gru", "GRU", FULL, STEPWISE, TRACED),
@@ -66,6 +72,8 @@ CASES: list[Case] = [
 def call(case: Case, **more: Any) -> Call:
     layer, name, config, dropout, options = case
     inputs = {"x": X, "z": Z} if layer == "encoder_decoder" else {"x": X}
+    if config.get("padding"):
+        inputs["lengths"] = np.array([5, 2, 3])
     arguments = {"dtype": "float32", "options": options, **more}
     return Call("tensorflow", f"tf_keras.layers.{name}", layer, config, dropout, inputs=inputs, **arguments)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from harness.diagnosis.cutting import cut, local
 from harness.diagnosis.fault import Fault, catalogue
 from harness.diagnosis.observed import SLACK, Observed, own_limits, predicted
 from harness.records import Arrays
@@ -70,6 +71,7 @@ class Search:
         failed = {k for k, _ in self.failing}
         main = next((k for k in sorted(failed) if passes[k].setting.train == passes[0].setting.train), 0)
         self.quick = [one for k, one in enumerate(passes) if k == main or one.setting.train != passes[0].setting.train]
+        self.parts = [part for part in map(cut, self.quick) if part is not None] if self.forward_fails else []
         self.limits = singles, pairs
         self.tried = 0
         self.partial: Explanation | None = None
@@ -129,14 +131,31 @@ class Search:
                     yield first.fault, second.fault
 
     def _try(self, faults: tuple[Fault, ...]) -> tuple[_Trial | None, Explanation | None]:
-        """Forward passes first; gradients and the other seeds only where these fit."""
+        """A part of the forward passes first, then these; gradients and the other seeds only where they fit."""
         self.tried += 1
+        if self.parts and local(faults):
+            trial, _, close, _ = self._forward(faults, self.parts)
+            if trial is not None and not close and not trial.parts:
+                return trial, None
+        trial, changed, close, fits = self._forward(faults, self.quick)
+        if not fits or trial is None:
+            return None, None
+        if self.forward_fails and not changed:
+            # It changes no output here: it may still be what the gradients or other calls lack, beside another fault.
+            return (trial if faults[0].silent else None), None
+        if not close:
+            self._remember(faults, trial)
+            return trial, None
+        return trial, self._verified(faults)
+
+    def _forward(self, faults: tuple[Fault, ...], passes: list[Observed]) -> tuple[_Trial | None, bool, bool, bool]:
+        """(the trial, whether an output changed, whether all outputs are close, whether the faults fit) on some passes."""
         left, parts, close, changed = [], set(), True, False
-        for one in self.quick:
+        for one in passes:
             wanted = one.setting.changed(cotangents=None) if self.forward_fails else one.setting
             found = predicted(faults, wanted)
             if found is None:
-                return None, None
+                return None, False, False, False
             mode = one.one.role
             for name in one.actual:
                 if name not in found:
@@ -151,14 +170,7 @@ class Search:
                         parts.add(f"{mode} {name}")
                     elif _first_step(one, name, found):
                         parts.add(f"{mode} {name} first step")
-        trial = _Trial(faults[0], float(np.mean(left)) if left else 1.0, frozenset(parts))
-        if self.forward_fails and not changed:
-            # It changes no output here: it may still be what the gradients or other calls lack, beside another fault.
-            return (trial if faults[0].silent else None), None
-        if not close:
-            self._remember(faults, trial)
-            return trial, None
-        return trial, self._verified(faults)
+        return _Trial(faults[0], float(np.mean(left)) if left else 1.0, frozenset(parts)), changed, close, True
 
     def _verified(self, faults: tuple[Fault, ...]) -> Explanation | None:
         """The explanation if all arrays of all passes agree, gradients too."""

@@ -106,7 +106,8 @@ def passes_of(variant: Variant, profile: bool = False) -> tuple[Pass, ...]:
     again = Pass(REPEAT, first, variant.mode, passes[0].tape, variant.gradients)
     passes += [again, *[dataclasses.replace(again, gradients=False)] * (variant.repeats - 1)]
     if stochastic(variant) and not replay and len(variant.seeds) == 1:
-        passes.append(Pass(OTHER, first + 1, variant.mode))
+        # With gradients, though nothing reads them: the same compiled program serves it.
+        passes.append(Pass(OTHER, first + 1, variant.mode, gradients=variant.gradients))
     if variant.mode == "train" and variant.sites:
         passes.append(Pass(EVAL, first, "eval"))
     if profile and stochastic(variant) and not replay:

@@ -89,12 +89,18 @@ def plain_label(row: Row) -> str:
     return label(row).removesuffix(" [recipe]")
 
 
+#: Units of figures that shall meet their limit, rather than stay below it.
+TARGETS = frozenset({"ratio", "dropped share", "drop rate asked", "stddev", "distance", "sites"})
+
+
 def figures(row: Row) -> str:
     """Measured against limit, as far as the check has them: `0.031 > 4.5e-06 abs at (0, 3)`."""
     parts = []
     if row.measured is not None:
         parts.append(f"{row.measured:.4g}")
-        if row.limit is not None:
+        if row.limit is not None and row.unit in TARGETS:
+            parts.append(f"(expected {row.limit:.4g})")
+        elif row.limit is not None:
             within = row.measured <= row.limit
             parts.append(f"{'≤' if within else '>'} {row.limit:.4g}")
     elif row.limit is not None:

@@ -1,7 +1,7 @@
 """A stored run, read: one folder that every view is made from.
 
     run.json       what ran, where, when, and how it ended; sizes and digests of the other files; written last
-    cases.json     the cases as they were: id, about, YAML source, and which masks belong to them
+    cases.json     the cases as they were: id, about, YAML source, which masks belong to them, and measured profiles
     results.jsonl  one row a line (see rows.py)
     results.csv    the same for spreadsheets
     masks.npz      the masks, for pictures
@@ -108,11 +108,22 @@ def read(folder: str | Path) -> StoredRun:
     if not isinstance(cases.get("cases"), list) or not isinstance(cases.get("sources"), dict):
         raise _bad(folder, f"{CASES} holds no cases")
     try:
+        _spread_profiles(cases)
         run = StoredRun(folder, meta, cases["cases"], cases["sources"])
         _ = run.exit_code, run.counts
     except ValueError as error:
         raise _bad(folder, f"{RUN} is not valid: {error}") from error
+    except (LookupError, TypeError) as error:
+        raise _bad(folder, f"{CASES} has no valid profiles: {error!r}") from error
     return run
+
+
+def _spread_profiles(cases: dict[str, Any]) -> None:
+    """Give each case the entries of its profiles, which stand once for all cases; in older runs each has its own."""
+    for case in cases["cases"]:
+        for one in case.get("profiles", ()):
+            if "profile" in one:
+                one["entries"] = cases["profiles"][one["profile"]]
 
 
 def _check_files(folder: Path, described: dict[str, Any]) -> None:

@@ -182,12 +182,21 @@ class Writer:
 
     def _described(self) -> dict[str, Any]:
         cases = []
+        known: dict[tuple[tuple[str, str], ...], int] = {}
         for index, case in enumerate(self.cases):
             masks = sorted(self._masks.get(index, ()), key=_mask_key)
             details = sorted(self._details.get(index, ()), key=lambda detail: detail["backend"])
-            profiles = sorted(self._profiles.get(index, ()), key=lambda one: (one["order"], one["backend"]))
+            profiles = [
+                {
+                    "backend": one["backend"],
+                    "order": one["order"],
+                    "profile": known.setdefault(_key(one["entries"]), len(known)),
+                }
+                for one in sorted(self._profiles.get(index, ()), key=lambda one: (one["order"], one["backend"]))
+            ]
             cases.append({**case, "masks": masks, "profiles": profiles, "details": details})
-        return {"cases": cases, "sources": self.sources}
+        # Implementations that do the same, and cases in which they do, share one profile.
+        return {"cases": cases, "profiles": [dict(key) for key in known], "sources": self.sources}
 
     def _meta(self, interrupted: bool) -> dict[str, Any]:
         counts = {str(v): self.tally[v, True] + self.tally[v, False] for v in ORDER}
@@ -215,6 +224,10 @@ class Writer:
 
 def _mask_key(entry: Mapping[str, Any]) -> tuple[int, str, str]:
     return entry["order"], entry["backend"], entry["name"]
+
+
+def _key(entries: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(entries.items())
 
 
 def _dump(value: object) -> str:

@@ -69,6 +69,38 @@ def test_masks_come_back(stored):
     np.testing.assert_array_equal(entries[0][2], fakes.mask(0))
 
 
+def profiles_of(run):
+    return [{one["backend"]: dict(one["entries"]) for one in case["profiles"]} for case in run.cases]
+
+
+def test_profiles_that_are_the_same_are_stored_once_and_come_back(tmp_path):
+    variants, events = fakes.small_run()
+    same, other = {"gate order": "i, f, g, o"}, {"gate order": "i, g, f, o"}
+    events = [dataclasses.replace(one, profile=other if n == 1 else same) for n, one in enumerate(events)]
+    folder = fakes.store(tmp_path / "run", variants, events)
+    assert json.loads((folder / "cases.json").read_text())["profiles"] == [same, other]
+    found = profiles_of(read(folder))
+    assert found[0][events[1].backend.label] == other
+    assert [entries for case in found for entries in case.values()].count(same) == len(events) - 1
+    # A merge or a resumed run takes them over.
+    with Writer.of(tmp_path / "again", variants) as writer:
+        writer.adopt(read(folder), {one.id for one in variants})
+        writer.finish()
+    assert profiles_of(read(tmp_path / "again")) == found
+
+
+def test_a_profile_that_is_not_there_is_refused(stored):
+    cases = json.loads((stored / "cases.json").read_text())
+    cases["profiles"] = []
+    (stored / "cases.json").write_text(json.dumps(cases))
+    meta = json.loads((stored / RUN).read_text())
+    path = stored / "cases.json"
+    meta["files"]["cases.json"] = {"bytes": path.stat().st_size, "sha256": files.digest(path)}
+    (stored / RUN).write_text(json.dumps(meta))
+    with pytest.raises(UserError, match="no valid profiles"):
+        read(stored)
+
+
 def test_a_large_mask_is_pooled_and_said_to_be(tmp_path):
     one = fakes.variant(backends=("numpy",))
     large = np.ones((30, LARGEST), bool)

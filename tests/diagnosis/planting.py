@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "comparison"))
 
 from simulated import TODAY, draw_for
 
+from harness.cases import numpy_dtype
 from harness.comparison.compare import compare
 from harness.comparison.context import Context, Evidence
 from harness.diagnosis.fault import Fault, catalogue, planted
@@ -37,13 +38,15 @@ def named(setting: Setting, names: Iterable[str]) -> list[Fault]:
 def passes(case: Variant, *names: str) -> tuple[tuple[Pass, PassResult], ...]:
     """What an implementation with these faults gives: outputs in the case's dtype, and draws also in evaluation."""
     context, first = Context(case), {}
-    like = next(array for array in context.arrays()[0].values() if array.dtype.kind != "i").dtype
+    like = numpy_dtype(case.dtype)
     found = []
+    faults: list[Fault] = []
     for one in passes_of(case):
         draws = draw_for(context, one)
         setting = setting_of(context, one, PassResult({}, {}, draws), first)
         first = first or setting.draws
-        evaluation = planted(named(setting, names))(setting)
+        faults = faults or named(setting, names)
+        evaluation = planted(faults)(setting)
 
         def rounded(arrays: Arrays) -> Arrays:
             return {name: np.asarray(array).astype(like) for name, array in arrays.items()}

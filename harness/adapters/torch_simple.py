@@ -7,9 +7,11 @@ the canonical bias is b_ih, b_hh is 0. Equations of the loops: harness.layers._s
 
 from typing import Any, Dict, List, Optional, Tuple
 
+import numpy as np
+
 from harness.adapters.base import PLAIN_SETTINGS, Job, SiteSpec, Unsupported, implementation
-from harness.adapters.torch_arrays import torch_module
-from harness.adapters.torch_base import Leaf, TorchAdapter, drawing, rate_of, require_shared, same
+from harness.adapters.torch_arrays import from_numpy, torch_module
+from harness.adapters.torch_base import Leaf, TorchAdapter, drawing, owned, parameters, rate_of, require_shared, same
 from harness.adapters.torch_loops import Masks, part_shape, place_of, product
 from harness.tape import BERNOULLI, NORMAL, Slot
 
@@ -105,6 +107,14 @@ class NativeRecurrent(Recurrent):
         y, h = layer(before(x), self.start(job, inputs).unsqueeze(0))
         y = after(y)
         return self.named(job, y if batch_first else y.transpose(0, 1), h[0])
+
+    def native(self, job: Job) -> Dict[str, np.ndarray]:
+        with torch_module().no_grad():
+            built = self.build(job, {name: from_numpy(array) for name, array in job.weights.items()})
+            inputs = {name: from_numpy(array) for name, array in job.inputs.items()}
+            sequence = inputs["x"] if self.option(job, "batch_first") else inputs["x"].transpose(0, 1).contiguous()
+            _, h = built[1](sequence, self.start(job, inputs).unsqueeze(0))
+        return dict(parameters(built), state0=owned(h))
 
 
 @implementation("torch.nn.GRU", ["torch"], "gru", needs=["torch"])

@@ -157,10 +157,12 @@ def biases(
     holders = [array for array in like if any(np.array_equal(array, one) for one in wanted)]
     if len(holders) != len(wanted):
         return {"biases": f"{each}, none of which holds the bias alone"} if like else {"biases": "none"}
-    found = {"biases": str(each) if each == 1 else f"{each}, added"}
+    # A GRU's second bias may stand inside the product with the reset gate: then it is a weight of its own.
+    own = any(name.rpartition(".")[2] == "recurrent_bias" for name in evidence.context.arrays()[1])
+    found = {"biases": str(each) if each == 1 else f"{each}, apart" if own else f"{each}, added"}
     rest = [array for array in like if not any(array is one for one in holders)]
     constant = float(getattr(evidence.variant.config, "forget_bias", 0.0) or 0.0)
-    if count != 4 or not agrees or apart:
+    if count != 4 or not agrees or (apart and rest):
         return found
     forget = order.index(1)
     stored = {float(value) for array in rest for value in np.unique(array[forget * units : (forget + 1) * units])}

@@ -139,6 +139,7 @@ def test_an_array_for_every_gate() -> None:
     found = measured(CASE, flax)
     assert found["gate order"] == "an array each: i hi/kernel, f hf/kernel, g hg/kernel, o ho/kernel"
     assert found["biases"] == "1"
+    assert found["forget bias"] == "nothing added"
     assert "state order" not in found
 
 

@@ -109,7 +109,7 @@ def survivors(evidence: Evidence, site: Site, one: Pass, result: PassResult) -> 
         kind, config = evidence.context.kind, evidence.variant.config
         try:
             found = kind.evaluate(config, wide(inputs), wide(weights), sites, drawn, train=True)
-        except KeyError:
+        except ValueError:
             return ""
         if explains(evidence, one, result, found):
             fitting.append(words)
@@ -129,17 +129,35 @@ def drawn_in_order(result: PassResult) -> str:
     """Every native draw with its shape, in the order in which it was made; repeated ones, and repeated groups, once."""
     if not result.order:
         return ", ".join(result.draws) or "nothing"
-    drawn = [f"{site or 'unused'} {sized(shape)}" for site, shape in result.order]
-    for size in range(1, len(drawn) // 2 + 1):
-        if not len(drawn) % size and drawn == drawn[:size] * (len(drawn) // size) and len(set(drawn[:size])) > 1:
-            return f"{len(drawn) // size} times ({in_runs(drawn[:size])})"
-    return in_runs(drawn)
+    return in_runs([f"{site or 'unused'} {sized(shape)}" for site, shape in result.order])
 
 
 def in_runs(texts: list[str]) -> str:
-    """Texts with repetitions counted: `4 x state.h (8, 10)`."""
-    runs = [(text, len(list(group))) for text, group in itertools.groupby(texts)]
-    return ", ".join(f"{count} x {text}" if count > 1 else text for text, count in runs)
+    """Texts with repetitions, and repeated groups, counted: `4 x state.h (8, 10)`, `7 x [state.c (6, 10), state.h (6, 10)]`."""
+    found: list[str] = []
+    at = 0
+    while at < len(texts):
+        size, count = max(
+            ((size, repeats(texts, at, size)) for size in range(1, (len(texts) - at) // 2 + 1)),
+            key=lambda pair: (pair[0] * pair[1] if pair[1] > 1 else 1, -pair[0]),
+            default=(1, 1),
+        )
+        if count == 1:
+            size = 1
+        group = texts[at : at + size]
+        inner = group[0] if size == 1 else f"[{in_runs(group)}]"
+        found.append(f"{count} x {inner}" if count > 1 else inner)
+        at += size * count
+    return ", ".join(found)
+
+
+def repeats(texts: list[str], at: int, size: int) -> int:
+    """How often the group of `size` texts at a place comes there, one after another."""
+    group = texts[at : at + size]
+    count = 1
+    while texts[at + count * size : at + (count + 1) * size] == group:
+        count += 1
+    return count
 
 
 def equal_gates(site: Site, draw: Draw) -> str:

@@ -165,7 +165,12 @@ def test_survivors_that_are_not_scaled() -> None:
     ("order", "text"),
     [
         ((("input", (6, 8)), *[("state.h", (6, 4))] * 4), "input (6, 8), 4 x state.h (6, 4)"),
-        ((("input", (6, 8)), ("state.h", (6, 4))) * 3, "3 times (input (6, 8), state.h (6, 4))"),
+        ((("input", (6, 8)), ("state.h", (6, 4))) * 3, "3 x [input (6, 8), state.h (6, 4)]"),
+        (
+            (*(("state.h", (6, 4)), ("state.c", (6, 4))) * 2, ("output", (6, 4)), ("output", (6, 4))),
+            "2 x [state.h (6, 4), state.c (6, 4)], 2 x output (6, 4)",
+        ),
+        ((*[("input", (6, 8))] * 4, *[("state.h", (6, 4))] * 4) * 2, "2 x [4 x input (6, 8), 4 x state.h (6, 4)]"),
         ((("", (6, 8)),), "unused (6, 8)"),
         ((), "input"),
     ],

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from harness.comparison.context import Evidence
+from harness.diagnosis.drawn import sharing
 from harness.diagnosis.observed import Observed, observed
 from harness.diagnosis.parting import parting
 from harness.diagnosis.precision import Coarse, coarse, narrower
@@ -120,6 +121,7 @@ def found(passes: list[Observed], backend: str, search: Search | None = None) ->
 
 def explained(compared: Compared, evidence: Evidence) -> Compared:
     """The same rows, the unexplained failures among them with their cause. Verdicts stay; without failures it costs nothing."""
+    compared = _shared(compared, evidence)
     places = [place for place, row in enumerate(compared.rows) if unexplained(row)]
     if not places:
         return compared
@@ -139,7 +141,17 @@ def explained(compared: Compared, evidence: Evidence) -> Compared:
     return dataclasses.replace(compared, rows=tuple(rows))
 
 
+def _shared(compared: Compared, evidence: Evidence) -> Compared:
+    """Rows of masks that are shared otherwise get what that means, and the fix."""
+    rows = list(compared.rows)
+    for place, row in enumerate(rows):
+        if row.check == "mask.shared" and row.verdict is Verdict.FAIL:
+            text = sharing(evidence, compared.backend.backend)
+            cause = "; ".join(part for part in (row.cause, f"cause: {text}" if text else "") if part)
+            rows[place] = dataclasses.replace(row, cause=cause)
+    return dataclasses.replace(compared, rows=tuple(rows))
+
+
 def unexplained(row: Row) -> bool:
     """Whether a row is a difference in values for which no reason is known."""
-    missing = row.verdict is Verdict.ERROR and "no draw for site" in row.cause
-    return (row.verdict is Verdict.FAIL or missing) and row.check.startswith(FAMILIES)
+    return row.verdict is Verdict.FAIL and row.check.startswith(FAMILIES)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from planting import compared, evidence, first_setting, named, passes
 from port_cases import CASES, variant
-from simulated import TODAY, rows
+from simulated import TODAY, right, rows
 
 from harness.comparison.compare import compare
 from harness.comparison.context import Context, Evidence
@@ -19,6 +19,7 @@ from harness.diagnosis.diagnose import diagnose, found
 from harness.diagnosis.observed import deviation, observed
 from harness.diagnosis.search import Search
 from harness.records import Expectation, JobResult, Pass, PassResult, Verdict
+from harness.tape import UNIFORM, Draw
 
 PLAIN, STATE = CASES["plain"], CASES["state"]
 
@@ -209,6 +210,27 @@ def test_a_difference_without_failing_values_gets_no_cause() -> None:
         JobResult(CASES["dropout"], PLAIN.backends[0], tuple(made)), Context(CASES["dropout"]), TODAY
     ).rows
     assert not [row for row in evidence_rows if "cause:" in row.cause]
+
+
+def drawn_over(case: str, *sizes: int) -> dict[str, str]:
+    """The rows' causes of an implementation that draws masks of another shape, and uses them."""
+    (site,) = CASES[case].sites
+
+    def other(context: Context, one: Pass, result: PassResult) -> PassResult:
+        if one.mode != "train":
+            return result
+        u = np.random.default_rng(one.seed).integers(0, 1 << 23, sizes).astype(np.float32) * np.float32(2.0**-23)
+        return right(context, one, {site.at: Draw(UNIFORM, u, "u >= rate", site=site.at)})
+
+    return {name: row.cause for name, row in rows(CASES[case], other).items() if row.verdict is Verdict.FAIL}
+
+
+def test_masks_that_are_shared_otherwise_say_what_to_do() -> None:
+    found = drawn_over("input", 1, 4, 7, 6)
+    assert set(found) == {"mask.shared"}
+    assert "cause: a new mask along time at input; fix: draw the mask once, before the loop" in found["mask.shared"]
+    found = drawn_over("output", 1, 7, 6)
+    assert "cause: one mask for the whole batch at output; fix: draw a mask for every sample" in found["mask.shared"]
 
 
 def test_named_faults_exist() -> None:

@@ -14,7 +14,8 @@ from typing import Any, Dict, List, Sequence, Tuple
 import numpy as np
 
 from harness.adapters.base import PLAIN_SETTINGS, Adapter, Job, Outcome, SiteSpec, Unsupported, implementation
-from harness.adapters.keras3_run import KerasAdapter, keras_implementation
+from harness.adapters.keras3_load import load as load_keras
+from harness.adapters.keras3_run import KerasAdapter, keras_implementation, precision
 from harness.adapters.keras3_stack import rate_of
 from harness.adapters.tensorflow_arrays import load
 from harness.adapters.tensorflow_base import Network, TensorFlowAdapter, Tensors, refuse_rate_one
@@ -148,6 +149,16 @@ class Keras3Simple(Simple, KerasAdapter):
     def network(self, keras: Any, job: Job) -> Network:
         seed = {"seed": job.seed}
         return self.layers(keras, job, dict(self.arguments(job), **seed), seed)
+
+    def native(self, job: Job) -> Dict[str, np.ndarray]:
+        keras = load_keras(job.backend)
+        with precision(job):
+            layer = self.prepared(keras, joined(job)).layers[0]
+            inputs = {name: keras.ops.convert_to_tensor(array) for name, array in job.inputs.items()}
+            initial = [inputs["h0"]] if "h0" in inputs else None
+            state = layer(inputs["x"], initial_state=initial, training=False)[1]
+            held = [(variable.path.split("/")[-1], variable) for variable in layer.trainable_weights]
+            return {name: np.array(keras.ops.convert_to_numpy(value)) for name, value in [*held, ("state0", state)]}
 
     def call(self, job: Job) -> Outcome:
         return parted(job, super(Keras3Simple, self).call(joined(job)))

@@ -60,7 +60,9 @@ def native_facts(evidence: Evidence, agrees: bool) -> dict[str, str]:
         entering = [[find(block, arrays) for block in layer.kernel] for layer in layers]
         found["gate order"] = the_same([gate_order(one) for one in spots])
         found["kernel"] = the_same([orientation(a, b) for a, b in zip(entering, spots, strict=True)])
-        found |= biases(evidence, layers, arrays, spots, agrees)
+        taken = {spot.name for one in (*spots, *entering) for spot in one if spot is not None}
+        rest = {name: array for name, array in arrays.items() if name not in taken}
+        found |= biases(evidence, layers, rest, spots, agrees)
     found["state order"] = state_order(evidence)
     return {name: text for name, text in found.items() if text}
 
@@ -140,14 +142,17 @@ def orientation(entering: list[Spot | None], recurrent: list[Spot | None]) -> st
 def biases(
     evidence: Evidence, layers: list[Layer], arrays: Arrays, spots: list[list[Spot | None]], agrees: bool
 ) -> dict[str, str]:
-    """How many biases a layer has, and where a constant of the forget gate is: in one of them, or added at run time."""
+    """Of the arrays that hold no kernel: how many biases a layer has, and where a constant of the forget gate is: in one of them, or added at run time."""
     units = layers[0].bias[0].size
     placed = [spot for spot in spots[0] if spot is not None]
     count = len(layers[0].bias)
     if len(placed) < count or any(spot.step != 1 for spot in placed):
         return {}
     apart = len({spot.name for spot in placed}) > 1
-    like = [array for array in arrays.values() if array.ndim == 1 and array.size == (units if apart else count * units)]
+    size = units if apart else count * units
+    like = [array for array in arrays.values() if array.shape == (size,)]
+    # Keras has a GRU's two biases in one array.
+    like += [row for name, array in arrays.items() if array.shape == (2, size) for row in array]
     each, left = divmod(len(like), (count if apart else 1) * len(layers))
     if left:
         return {}

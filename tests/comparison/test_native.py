@@ -125,6 +125,21 @@ def test_a_forget_bias_that_is_stored() -> None:
     assert "forget bias" not in measured(BIASED, lambda context: torch(context, 0.5))
 
 
+def test_two_biases_in_one_array_and_a_kernel_of_its_shape() -> None:
+    """A kernel of two features is (2, 4H) as two biases are; it is known by its values."""
+    made = variant("lstm", {"units": 6, "return_sequences": True, "return_state": True}, {"x": (3, 4, 2)})
+    weights = {name: dataclasses.replace(spec, stream=name) for name, spec in made.weights.items()}
+    narrow = dataclasses.replace(made, weights=weights)
+    assert measured(narrow, keras)["biases"] == "1"
+
+    def native(context: Context) -> Arrays:
+        found = keras(context)
+        return {**found, "bias": np.stack([found["bias"], np.zeros_like(found["bias"])])}
+
+    assert measured(narrow, native)["biases"] == "2, added"
+    assert measured(CASE, native)["biases"] == "2, added"
+
+
 def test_an_array_for_every_gate() -> None:
     def flax(context: Context) -> Arrays:
         found = keras(context)

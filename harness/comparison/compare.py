@@ -12,7 +12,7 @@ import numpy as np
 from harness.comparison import recorded
 from harness.comparison.checks.base import Check, Finding, planned
 from harness.comparison.checks.mask import active_sites
-from harness.comparison.context import Context, Evidence
+from harness.comparison.context import Context, Evidence, MissingDraw
 from harness.comparison.profile import profile
 from harness.layers.base import tape_keys
 from harness.records import AVAILABLE, Arrays, Compared, Expectation, JobResult, Row, Variant, Verdict
@@ -97,10 +97,9 @@ def answers(evidence: Evidence, owed: dict[str, Check]) -> list[Finding]:
             for finding in one.answer(evidence):
                 if finding.name in mine:
                     found[finding.name] = finding
-        except KeyError as error:
-            # The reference asks for a draw that was never made; mask.sites names the site.
+        except MissingDraw as error:
             for name in mine:
-                found.setdefault(name, Finding(name, Verdict.FAIL, cause=f"no draw to compare with: {error.args[0]}"))
+                found.setdefault(name, Finding(name, Verdict.FAIL, cause=f"nothing was drawn at {error}"))
         except Exception as error:
             for name in mine:
                 cause = f"the check failed: {type(error).__name__}: {error}"

@@ -129,6 +129,10 @@ def flat_result(result: PassResult) -> Arrays:
     return {**result.outputs, **{GRADIENT + name: array for name, array in result.gradients.items()}}
 
 
+class MissingDraw(Exception):
+    """A site that the reference needs a draw of drew nothing; the check mask.sites says the same."""
+
+
 class Evidence:
     """What one implementation gave, and what it is compared with; what every check is handed."""
 
@@ -160,11 +164,11 @@ class Evidence:
         return self.of(self.variant.mode)
 
     def reference(self, one: Pass, result: PassResult) -> Evaluation:
-        """The reference on what this pass drew. Raises KeyError where a site drew nothing: mask.sites says so."""
+        """The reference on what this pass drew. Raises MissingDraw where a site drew nothing."""
         key = id(result)
         if key not in self._references:
+            draws = self.required(one, result)
             train = one.mode == "train"
-            draws = self.context.draws(result.draws) if train else {}
             self._references[key] = self.context.reference(draws, train=train, gradients=one.gradients)
         return self._references[key]
 
@@ -172,8 +176,17 @@ class Evidence:
         """The bounds on what this pass drew."""
         key = id(result)
         if key not in self._bounds:
-            self._bounds[key] = self.context.bounds_on(self.drawn(one, result), one.mode)
+            self._bounds[key] = self.context.bounds_on(self.required(one, result), one.mode)
         return self._bounds[key]
+
+    def required(self, one: Pass, result: PassResult) -> dict[str, np.ndarray]:
+        """As `drawn`, with every draw that the reference needs. Raises MissingDraw for one that was not made."""
+        found = self.drawn(one, result)
+        wanted = [key for site in self.variant.sites for key, _ in tape_keys(site)] if one.mode == "train" else []
+        missing = [key for key in wanted if key not in found]
+        if missing:
+            raise MissingDraw(", ".join(missing))
+        return found
 
     def drawn(self, one: Pass, result: PassResult) -> dict[str, np.ndarray]:
         """Canonical draws of a pass by tape key."""

@@ -15,7 +15,7 @@ from harness.comparison.checks.mask import measured_axes, same
 from harness.comparison.checks.scale import scaled_site
 from harness.comparison.checks.state import distance, states
 from harness.comparison.checks.value import limit_of
-from harness.comparison.context import Evidence, flat_result, flatten, wide
+from harness.comparison.context import Evidence, MissingDraw, flat_result, flatten, wide
 from harness.comparison.native import native_facts, sized
 from harness.execution.plan import AGAIN, EVAL, OTHER, REPEAT, active
 from harness.layers.base import Evaluation, tape_keys
@@ -260,7 +260,7 @@ def agreement(evidence: Evidence, one: Pass, result: PassResult) -> str:
     """How many of the outputs and gradients lie within their limits of the reference on the same draws."""
     try:
         expected = flatten(evidence.reference(one, result))
-    except (KeyError, ValueError):
+    except MissingDraw:
         return "cannot be told: a draw is missing"
     actual = flat_result(result)
     far = [

@@ -433,3 +433,27 @@ def test_every_check_has_its_fault() -> None:
     families = {name for name in owed if name.startswith(("value.", "gradient."))}
     assert owed - families <= caught
     assert {name.split(".")[0] for name in caught} >= {"value", "gradient"}
+
+
+def test_a_check_that_raises_is_an_error_row_and_not_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = checks()["mask.rate"]
+
+    def answer(_evidence: object) -> list[object]:
+        raise KeyError("a bug of ours")
+
+    monkeypatch.setitem(checks(), "mask.rate", dataclasses.replace(broken, answer=answer))
+    found = rows(DROPOUT)["mask.rate"]
+    assert (found.verdict, found.cause) == (Verdict.ERROR, "the check failed: KeyError: 'a bug of ours'")
+
+
+def test_a_check_that_gives_no_answer_is_an_error_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = dataclasses.replace(checks()["mask.rate"], answer=lambda _evidence: [])
+    monkeypatch.setitem(checks(), "mask.rate", silent)
+    found = rows(DROPOUT)["mask.rate"]
+    assert (found.verdict, found.cause) == (Verdict.ERROR, "planned, but it gave no answer")
+
+
+def test_what_was_never_drawn_fails_what_needs_it() -> None:
+    found = rows(DROPOUT, relabelled(lambda _one, _draws: {}))["value.y"]
+    assert found.verdict is Verdict.FAIL
+    assert found.cause.startswith("nothing was drawn at input")

@@ -45,7 +45,7 @@ def applied(evidence: Evidence, site: Site) -> tuple[np.ndarray, float]:
         y = np.asarray(result.outputs["y"], dtype=np.float64)
         touched = np.ones(y.shape, dtype=bool)
         if site.noise == "masked_additive":
-            touched = ~np.broadcast_to(evidence.drawn(one, result)[site.at], y.shape)
+            touched = ~np.broadcast_to(evidence.required(one, result)[site.at], y.shape)
         if site.noise == "gaussian":
             noise = np.divide(y, x, out=np.full(y.shape, np.nan), where=x != 0.0) - 1.0
             room = max(room, 2.0 * u * (1.0 + sigma) / sigma)
@@ -95,7 +95,7 @@ def elements(evidence: Evidence) -> Iterator[Finding]:
         if y.shape != x.shape:
             yield Finding("noise.elements", Verdict.FAIL, cause=f"output {y.shape}, input {x.shape}")
             return
-        drawn = evidence.drawn(one, result)
+        drawn = evidence.required(one, result)
         if site.noise == "masked_additive":
             kept = np.broadcast_to(drawn[site.at], y.shape)
             wrong += int(np.count_nonzero((y != x) & kept))

@@ -11,7 +11,7 @@ import numpy as np
 from harness.comparison.checks.identity import noise_layer
 from harness.comparison.checks.value import limit_of, names
 from harness.comparison.context import GRADIENT, Context, Evidence, MissingDraw, flat_result, flatten, wide
-from harness.comparison.tolerance import K, sensitivity
+from harness.comparison.tolerance import Bound, K, sensitivity
 from harness.diagnosis.fault import Fault, planted
 from harness.diagnosis.setting import Setting
 from harness.execution.plan import EVAL
@@ -67,6 +67,12 @@ def deviation(actual: np.ndarray, predicted: np.ndarray, limit: float) -> float:
     return largest / limit if limit > 0.0 and np.isfinite(largest) else float("inf")
 
 
+def judged_limit(context: Context, name: str, mode: str, own: dict[str, Bound] | None = None) -> float:
+    """The limit of an array; infinite where rounding alone could explain any difference, which gets no verdict either."""
+    limit, bound, given = limit_of(context, name, mode, own)
+    return float("inf") if bound.ill_conditioned and not given else limit
+
+
 def setting_of(context: Context, one: Pass, result: PassResult | None, first: Arrays) -> Setting:
     """The setting of a pass, with the draws that it recorded."""
     inputs, weights, cotangents = context.arrays()
@@ -102,7 +108,7 @@ def observed(evidence: Evidence) -> list[Observed]:
         except UNFIT:
             expected = None
         exact = one.role == EVAL and noise_layer(context)
-        limits = {name: 0.0 if exact else limit_of(context, name, one.mode)[0] for name in actual}
+        limits = {name: 0.0 if exact else judged_limit(context, name, one.mode) for name in actual}
         seen = Observed(one, setting, actual, expected, limits)
         if (
             expected is not None
@@ -111,7 +117,7 @@ def observed(evidence: Evidence) -> list[Observed]:
         ):
             # As the check does: what is near its limit is judged by the bounds on its own draws.
             own = evidence.bounds(one, result)
-            wider = {k: max(limit, limit_of(context, k, one.mode, own)[0]) for k, limit in limits.items()}
+            wider = {k: max(limit, judged_limit(context, k, one.mode, own)) for k, limit in limits.items()}
             seen = dataclasses.replace(seen, limits=wider)
         found.append(seen)
     return found

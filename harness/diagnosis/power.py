@@ -13,11 +13,10 @@ import numpy as np
 
 from harness.comparison.checks.base import planned as planned_checks
 from harness.comparison.checks.identity import noise_layer
-from harness.comparison.checks.value import limit_of
 from harness.comparison.compare import chosen
 from harness.comparison.context import GRADIENT, Context, flatten
 from harness.diagnosis.fault import Fault, catalogue
-from harness.diagnosis.observed import Observed, deviation, predicted, setting_of
+from harness.diagnosis.observed import Observed, deviation, judged_limit, predicted, setting_of
 from harness.diagnosis.precision import WORDS, narrower, noise
 from harness.diagnosis.setting import reference
 from harness.execution.plan import EVAL, passes_of, tape_uniforms
@@ -68,11 +67,7 @@ def own_passes(context: Context) -> list[Observed]:
         first = first or setting.draws
         expected = flatten(reference(setting))
         exact = one.role == EVAL and noise_layer(context)
-        limits = {}
-        for name in expected:
-            limit, bound, own = limit_of(context, name, one.mode)
-            # What rounding alone could do gives no verdict.
-            limits[name] = 0.0 if exact else float("inf") if bound.ill_conditioned and not own else limit
+        limits = {name: 0.0 if exact else judged_limit(context, name, one.mode) for name in expected}
         found.append(Observed(one, setting, expected, expected, limits))
     return found
 

@@ -77,7 +77,7 @@ def coarse(passes: list[Observed], formats: list[str]) -> Coarse | None:
         ratios = [
             one.ratio(key, one.expected[key]) * one.limits[key] / bounds[key].limit
             for key in one.actual
-            if one.limits[key] > 0.0 and bounds[key].limit > 0.0
+            if 0.0 < one.limits[key] < float("inf") and bounds[key].limit > 0.0
         ]
         # Far smaller deviations than the format's have another reason.
         if ratios and max(ratios) <= 1.0 and max(ratios) > 1e-2 and all(np.isfinite(ratios)):

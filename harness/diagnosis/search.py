@@ -210,7 +210,7 @@ class Search:
 
 
 def _over(ratio: float, limit: float, wider: float) -> float:
-    return ratio * limit / wider if limit > 0.0 and wider > 0.0 else ratio
+    return ratio * limit / wider if 0.0 < limit < float("inf") and wider > 0.0 else ratio
 
 
 def _share(one: Observed, name: str, found: Arrays) -> float:

@@ -15,6 +15,7 @@ from simulated import TODAY, right, rows
 from harness.comparison.compare import compare
 from harness.comparison.context import Context, Evidence
 from harness.diagnosis import diagnose as module
+from harness.diagnosis import observed as observing
 from harness.diagnosis.diagnose import diagnose, found
 from harness.diagnosis.observed import deviation, observed
 from harness.diagnosis.search import Search
@@ -145,6 +146,25 @@ def test_a_search_ends_in_time_and_says_so() -> None:
     diagnosis = found(seen, "torch", Search(seen, singles=0.05, pairs=0.0))
     assert not diagnosis.complete
     assert "tried in the time given" in diagnosis.text()
+
+
+def test_ill_conditioned_arrays_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    true = observing.limit_of
+
+    def ill(context: Context, name: str, mode: str, own: Any = None) -> tuple[float, Any, bool]:
+        limit, bound, given = true(context, name, mode, own)
+        return limit, dataclasses.replace(bound, ill_conditioned=name in ("h", "gradient.bias")), given
+
+    monkeypatch.setattr(observing, "limit_of", ill)
+
+    def noisy(outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return outputs | {"h": outputs["h"] + 0.3}
+
+    assert diagnose(shuffled("plain", noisy), "torch") is None
+    made = [(one, dataclasses.replace(r, outputs=noisy(dict(r.outputs)))) for one, r in passes(PLAIN, "bias.doubled")]
+    diagnosis = diagnose(Evidence(Context(PLAIN), tuple(made)), "torch")
+    assert diagnosis is not None and diagnosis.names == ("bias.doubled",)
+    assert diagnosis.fits[0].failing == 10
 
 
 def test_deviation_counts_nan_and_shapes() -> None:

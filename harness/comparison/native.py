@@ -142,7 +142,10 @@ def orientation(entering: list[Spot | None], recurrent: list[Spot | None]) -> st
 def biases(
     evidence: Evidence, layers: list[Layer], arrays: Arrays, spots: list[list[Spot | None]], agrees: bool
 ) -> dict[str, str]:
-    """Of the arrays that hold no kernel: how many biases a layer has, and where a constant of the forget gate is: in one of them, or added at run time."""
+    """How many biases a layer has, and where a constant of the forget gate is: in one of them, or added at run time.
+
+    arrays   those that hold no kernel.
+    """
     units = layers[0].bias[0].size
     placed = [spot for spot in spots[0] if spot is not None]
     count = len(layers[0].bias)

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from harness.commands.profile import differences
+from harness.execution import environments
 
 LSTM = """about: One layer.
 layer: lstm
@@ -69,6 +70,7 @@ def test_between_prints_pairs_and_says_where_there_is_none(harness, tmp_path):
     assert "no case" in err
 
 
+JOINED = "(in, out), input and recurrent in one array, input first"
 LIVE = [
     ("torch", "torch.nn.LSTM", "i, f, g, o", "(out, in), input and recurrent apart", "2, added", "h, c"),
     ("torch", "torch.nn.LSTMCell", "i, f, g, o", "(out, in), input and recurrent apart", "2, added", "h, c"),
@@ -97,3 +99,27 @@ def test_what_frameworks_hold_and_return(harness, tmp_path, backend):
         found = profiles[f"{backend}: {name}"]
         assert found["gate order"].startswith(order), name
         assert (found["kernel"], found["biases"], found["state order"]) == (kernel, biases, states), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("environment", "name", "order", "kernel", "states", "config"),
+    [
+        ("tf1.3", "tf.contrib.rnn.LSTMCell", "i, g, f, o", JOINED, "c, h", "forget_bias: 1.0"),
+        ("tf1.8", "tf.contrib.rnn.LSTMBlockCell", "i, g, f, o", JOINED, "c, h", "forget_bias: 1.0"),
+        ("tf1.3", "tf.contrib.keras.layers.LSTM", "i, f, g, o", "(in, out), input and recurrent apart", "h, c", ""),
+    ],
+)
+def test_what_tensorflow_1_holds_and_returns(harness, tmp_path, environment, name, order, kernel, states, config):
+    if environments.resolve(environment) is None:
+        pytest.skip(f"environment {environment} is not built")
+    text = LSTM.format(backends=f"{{tensorflow: {name}, environment: {environment}}}")
+    (tmp_path / "old.yaml").write_text(
+        text.replace("return_state: true", f"return_state: true, {config}").replace(", }", "}")
+    )
+    code, out, err = harness("profile", "old.yaml", "--json")
+    assert code == 0, err
+    (found,) = json.loads(out)["profiles"]["old.yaml"].values()
+    assert (found["gate order"], found["kernel"], found["state order"]) == (order, kernel, states)
+    assert found["biases"] == "1"
+    assert found["forget bias"] == ("1, added at run time" if config else "nothing added")

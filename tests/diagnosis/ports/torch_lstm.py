@@ -72,15 +72,11 @@ def packed(case):
     x, W, U, b = of(case)
     lengths = case.inputs["lengths"].cpu()
     rows = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-    y, state = native(case, rows, W.t(), U.t(), b) if False else _packed(rows, x, W, U, b)
-    y, _ = torch.nn.utils.rnn.pad_packed_sequence(y, batch_first=True, total_length=x.shape[1])
-    return out(y, state)
-
-
-def _packed(rows, x, W, U, b):
     layer = torch.nn.LSTM(W.shape[0], U.shape[0], batch_first=True)
     params = {"weight_ih_l0": W.t(), "weight_hh_l0": U.t(), "bias_ih_l0": b, "bias_hh_l0": torch.zeros_like(b)}
-    return torch.func.functional_call(layer, params, (rows,))
+    y, state = torch.func.functional_call(layer, params, (rows,))
+    y, _ = torch.nn.utils.rnn.pad_packed_sequence(y, batch_first=True, total_length=x.shape[1])
+    return out(y, state)
 
 
 def not_packed(case):

@@ -60,7 +60,7 @@ class Arithmetic:
         top = float(np.max(multiplier, initial=1.0))
         if not np.isin(multiplier, (0.0, top)).all():
             return self.point(multiplier)
-        single = min(1.0, 2.0**-24 / self.rounding.u)
+        single = min(1.0, 2.0**-24 / self.rounding.u) if self.rounding.u else 0.0
         return self.rounding.constant(multiplier, 1.0 + (top - 1.0) * single)
 
     def times(self, value: Array, mask: Array | None) -> Array:

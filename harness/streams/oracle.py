@@ -19,6 +19,9 @@ from harness.records import BackendRef, Site, Variant
 KERAS = "keras."
 #: torch's feature dropouts see channels first.
 CHANNELS_FIRST = ("torch.nn.Dropout1d", "torch.nn.Dropout2d", "torch.nn.Dropout3d")
+#: The axes of masks that a rule's answer can be laid out in: one direction, and for Keras one layer.
+STACKED = ("layers", "batch", "time", "features")
+GATED = ("gates", "batch", "time", "features")
 #: Options that leave the draws as they are.
 PLAIN_OPTIONS = frozenset({"batch_first", "inplace", "jit", "unroll"})
 #: Spatial layers share over what they are named for, so their rules need no noise shape.
@@ -78,9 +81,12 @@ def questions(variant: Variant, backend: BackendRef, version: str | None, seed: 
         common["rate"] = site.rate
         if variant.layer == "dropout":
             yield _elementwise(name, options, site, common)
-        elif variant.layer == "lstm" and name == "torch.nn.LSTM" and site.at == "between_layers":
+        elif variant.layer != "lstm" or "lengths" in variant.inputs:
+            # Packed sequences draw for their valid steps alone, in an order of their own.
+            continue
+        elif name == "torch.nn.LSTM" and site.at == "between_layers" and site.axes == STACKED:
             yield from _between_layers(variant, site, common)
-        elif variant.layer == "lstm" and name == "keras.layers.LSTM" and site.at in ("input", "state.h"):
+        elif name == "keras.layers.LSTM" and site.at in ("input", "state.h") and site.axes == GATED:
             yield from _keras(variant, site, common)
 
 

@@ -61,7 +61,7 @@ def test_every_key_is_explained_with_its_default() -> None:
     for name, field in CaseFile.model_fields.items():
         if field.is_required():
             assert table[name] == "required"
-        elif name in ("weights", "matrix", "environment"):
+        elif name in ("weights", "matrix", "environment", "predict"):
             assert field.default is None
         else:
             default = field.get_default(call_default_factory=True)

@@ -82,7 +82,7 @@ def test_the_noise_shape_of_a_dropout_layer(shared: tuple[str, ...], shape: tupl
     kind = kinds()["dropout"]
     (site,) = kind.sites(kind.Config(rate=0.25, shared=shared), (), {"x": (2, 3, 4, 5)})
     axes = ("batch", "height", "width", "features")
-    assert site == Site(at="input", rate=0.25, shared=shared, axes=axes, shape=shape)
+    assert site == Site(at="input", rate=0.25, shared=shared, axes=axes, shape=shape, full=(2, 3, 4, 5))
 
 
 @pytest.mark.parametrize(

@@ -5,5 +5,5 @@ here=$(dirname "$0")
 # shellcheck source=scripts/environment.sh disable=SC2034
 extras=all,fast,test,browser,lint
 . "$here/environment.sh"
-[ $# -gt 0 ] || set -- -m "not slow"
+[ $# -gt 0 ] || set -- -m "not slow and not exhaustive"
 exec "$venv/bin/python" -m pytest "$@"

@@ -275,5 +275,7 @@ def expectations(
                 complaints.add(inner, f"is no key of the matrix{did_you_mean(key, matrix)}", key=True)
             elif identity(value) not in map(identity, matrix[key]):
                 complaints.add(inner, f"the matrix has no {key}={value_text(value)}")
-        found.append(Expectation(pattern, entry.check, entry.reason, entry.until, entry.variant, place(where), entry.sometimes))
+        found.append(
+            Expectation(pattern, entry.check, entry.reason, entry.until, entry.variant, place(where), entry.sometimes)
+        )
     return tuple(found)

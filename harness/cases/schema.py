@@ -93,7 +93,8 @@ class ExpectEntry(Part):
     )
     reason: Text = Field(description="Why the difference is known and right to accept.")
     sometimes: bool = Field(
-        default=False, description="The difference does not show in every run, as a race does not: a pass is then a pass."
+        default=False,
+        description="The difference does not show in every run, as a race does not: a pass is then a pass.",
     )
     until: Date | None = Field(
         default=None, description="When someone looks again; after it the difference fails the run."

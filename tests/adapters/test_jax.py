@@ -12,7 +12,7 @@ from jax_cases import QUICK, SLOW, Case, call, masks, name_of
 from harness.adapters.base import implementations
 
 every_case = pytest.mark.parametrize(
-    "case", [*QUICK, *(pytest.param(case, marks=pytest.mark.slow) for case in SLOW)], ids=name_of
+    "case", [*QUICK, *(pytest.param(case, marks=pytest.mark.exhaustive) for case in SLOW)], ids=name_of
 )
 quick_cases = pytest.mark.parametrize("case", QUICK, ids=name_of)
 
@@ -60,7 +60,7 @@ def test_evaluation(case: Case) -> None:
     assert job.worst(result) <= 1.0
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @quick_cases
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_lower_precision(case: Case, dtype: str) -> None:
@@ -68,7 +68,9 @@ def test_lower_precision(case: Case, dtype: str) -> None:
     assert job.worst(job.run()) <= 1.0
 
 
-@pytest.mark.parametrize("case", [QUICK[2], QUICK[9], *(pytest.param(case, marks=pytest.mark.slow) for case in QUICK)])
+@pytest.mark.parametrize(
+    "case", [QUICK[2], QUICK[9], *(pytest.param(case, marks=pytest.mark.exhaustive) for case in QUICK)]
+)
 def test_without_jit(case: Case) -> None:
     """Operation by operation: the same masks, values within the bound."""
     compiled, eager = call(case), call(case, options={"jit": False})

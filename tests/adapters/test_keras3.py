@@ -255,7 +255,7 @@ def test_a_layer_that_draws_more_than_its_slots_is_caught(monkeypatch: pytest.Mo
         job.run()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="started by the run on tensorflow")
 @pytest.mark.parametrize("backend", ["torch", "jax"])
 def test_on_another_backend(backend: str) -> None:

@@ -176,7 +176,7 @@ def shares() -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("case", FINDABLE)
 def test_every_fault_is_found(case: str) -> None:
     missed = [found_first(case, one) for one in shares()[case]]

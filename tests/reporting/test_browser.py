@@ -89,7 +89,9 @@ def violations(page):
     return [(one["id"], one["nodes"][0]["html"][:200]) for one in found]
 
 
-@pytest.mark.parametrize("hash_", ["", f"#case={CASE}", f"#case={CASE}&check=value.y&impl={fakes.LSTM[2]}", "#profiles=1"])
+@pytest.mark.parametrize(
+    "hash_", ["", f"#case={CASE}", f"#case={CASE}&check=value.y&impl={fakes.LSTM[2]}", "#profiles=1"]
+)
 @pytest.mark.parametrize(
     ("width", "scheme"), [(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark"), (3840, "dark")]
 )

@@ -114,7 +114,7 @@ def _missing(name):
     return [module for module in NEEDS.get(name) or NEEDS[plan[0]] if importlib.util.find_spec(module) is None]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", sorted(PLANS))
 def test_live_masks(name, tmp_path):

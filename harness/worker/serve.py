@@ -70,7 +70,7 @@ class Server(object):
             except Exception as error:
                 # Anything a framework raises is this job's result; the worker goes on.
                 message = "%s: %s" % (type(error).__name__, str(error).strip() or "no message")
-                answer = {"verdict": "error", "message": message, "traceback": traceback.format_exc()}
+                answer = {"verdict": "error", "message": message, "traceback": placeless(traceback.format_exc())}
                 if isinstance(error, TargetError):
                     # The user's own lines, not ours.
                     answer = {"verdict": "error", "message": str(error), "traceback": error.detail}
@@ -128,6 +128,14 @@ class Server(object):
             tape=tape,
             calls=item.get("calls", 1),
         )
+
+
+def placeless(text: str) -> str:
+    """A traceback without the folders of this machine: what is stored and shown may be published."""
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    for folder in sorted({package, sys.prefix, sys.base_prefix}, key=len, reverse=True):
+        text = text.replace(folder + os.sep, "")
+    return text
 
 
 def named(arrays: Arrays, prefix: str) -> Arrays:

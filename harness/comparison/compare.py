@@ -19,15 +19,25 @@ from harness.records import AVAILABLE, Arrays, Compared, Expectation, JobResult,
 
 #: The row of a job that gave nothing: it could not be run to its end.
 RAN = "run.completes"
-#: Verdicts that an expectation may turn into `known`.
+#: Verdicts that an expectation may turn into `known`: something was compared, or refused by the implementation in its own words.
 DIFFERENCES = (
     Verdict.FAIL,
     Verdict.NONDETERMINISTIC,
     Verdict.UNSUPPORTED,
     Verdict.CRASH,
     Verdict.ILL_CONDITIONED,
-    Verdict.ERROR,
 )
+
+
+def excusable(row: Row) -> bool:
+    """Whether a row is a difference that a case may expect.
+
+    What an implementation raises is one (`run.completes`). A check that failed to answer or compared nothing is an error
+    of the run, and a backend that is not installed was never asked: no expectation hides those.
+    """
+    if row.check == AVAILABLE:
+        return False
+    return row.verdict in DIFFERENCES or (row.verdict is Verdict.ERROR and row.check == RAN)
 
 
 def compare(result: JobResult, context: Context, today: datetime.date) -> Compared:
@@ -184,16 +194,17 @@ def matches(expectation: Expectation, row: Row, variant: Variant) -> bool:
 def judged(row: Row, expectation: Expectation, today: datetime.date) -> Row:
     """One row in the light of the expectation that speaks of it."""
     place = str(expectation.place or row.place)
+    passes = row.verdict is Verdict.PASS and not expectation.sometimes
+    if not passes and not excusable(row):
+        return row
     if expectation.until is not None and expectation.until < today:
-        cause = (
-            f"{row.cause or 'expected to differ'} (known until {expectation.until}: look again; {expectation.reason})"
+        why = f"known until {expectation.until}: look again; {expectation.reason}"
+        verdict = Verdict.UNEXPECTED_PASS if passes else row.verdict
+        return dataclasses.replace(
+            row, verdict=verdict, cause=f"{row.cause or 'expected to differ'} ({why})", place=place
         )
-        verdict = row.verdict if row.verdict in DIFFERENCES else Verdict.UNEXPECTED_PASS
-        return dataclasses.replace(row, verdict=verdict, cause=cause, place=place)
-    if row.verdict in DIFFERENCES:
-        note = "; ".join(part for part in (row.cause, row.note) if part)
-        return dataclasses.replace(row, verdict=Verdict.KNOWN, cause=expectation.reason, note=note, place=place)
-    if row.verdict is Verdict.PASS and not expectation.sometimes:
+    if passes:
         cause = f"expected to differ ({expectation.reason}), but it passes"
         return dataclasses.replace(row, verdict=Verdict.UNEXPECTED_PASS, cause=cause, place=place)
-    return row
+    note = "; ".join(part for part in (row.cause, row.note) if part)
+    return dataclasses.replace(row, verdict=Verdict.KNOWN, cause=expectation.reason, note=note, place=place)

@@ -129,6 +129,7 @@ class Expectation:
     backend, check  fnmatch patterns of a backend's label and of the check's name.
     variant         matrix values that it is limited to; empty: all variants.
     sometimes       the difference does not show in every run, as a race does not: a pass is then a pass.
+    check_place     where the pattern of the check stands.
     """
 
     backend: str
@@ -138,6 +139,7 @@ class Expectation:
     variant: Mapping[str, Any] = field(default_factory=dict)
     place: Place | None = None
     sometimes: bool = False
+    check_place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,8 @@ class Variant:
 class Pass:
     """One call of an implementation within a job.
 
-    role  `train` (or the case's mode), `repeat` (the same seed again), `eval`, `again` (a second call after one seeding).
+    role  `train` (or the case's mode), `repeat` (the same seed again), `eval`, `again` (a second call after one seeding),
+          `continued` and `reset` (a second call of a layer that keeps its states, without and after a reset).
     tape  canonical decisions (bool) and standard normals by site, for replay; None: the framework draws.
     """
 
@@ -314,3 +317,32 @@ class Compared:
     versions: Mapping[str, str] = field(default_factory=dict)
     detail: str = ""
     profile: Mapping[str, str] = field(default_factory=dict)
+
+
+#: A fault's effect over the limit from which it is surely noticed: a right program may itself lie one limit off.
+NOTICED = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """One fault on one case, for `harness power` and the report (stored by harness.reporting.powers).
+
+    fault, cause  the fault's name, and what it is in words.
+    ratio         its largest effect over a limit of the case; infinite where the limit is 0 or the fault breaks the output.
+    by            the row that shows it, of outputs where there is one; "" where no row does.
+    """
+
+    fault: str
+    cause: str
+    ratio: float
+    by: str
+
+    @property
+    def noticed(self) -> bool:
+        """Whether the case's checks are sure to see the fault."""
+        return self.ratio > NOTICED
+
+    @property
+    def by_gradient_alone(self) -> bool:
+        """Whether no output shows it: a port whose gradients are not compared hides it."""
+        return self.noticed and self.by.startswith("gradient.")

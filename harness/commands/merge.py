@@ -31,10 +31,13 @@ def merge(folders: tuple[str, ...], out: str, as_json: bool, quiet: bool, verbos
     from pathlib import Path
 
     from harness.commands.run import show_result
-    from harness.reporting import merging
+    from harness.reporting import merging, powers
     from harness.reporting.store import read
 
     runs = [read(folder) for folder in folders]
     merged = read(merging.merge(runs, Path(out), ["harness", *sys.argv[1:]]))
+    parts = {name: one for stored in runs for name, one in powers.of_run(stored).items()}
+    if parts:
+        powers.write(merged.folder, [parts[case["id"]] for case in merged.cases if case["id"] in parts])
     show_result(merged, as_json=as_json, verbosity=-1 if quiet else verbose)
     return merged.exit_code

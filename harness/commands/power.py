@@ -9,8 +9,10 @@ import click
 from harness.commands import options
 
 if TYPE_CHECKING:
-    from harness.diagnosis.power import Power
-    from harness.records import Variant
+    from collections.abc import Iterable, Iterator
+
+    from harness.records import Power, Variant
+    from harness.reporting.store import StoredRun
 
 _EPILOG = """\b
 Examples:
@@ -66,6 +68,47 @@ def finite(value: float) -> float | None:
     return value if value < float("inf") else None
 
 
+def measure(stored: StoredRun, variants: Iterable[Variant] | None = None, *, quiet: bool = False) -> None:
+    """Write the power of a stored run's cases beside it (harness.reporting.powers); what is known already is kept.
+
+    variants  the run's cases; None: they are loaded again, and those whose files have changed since are left out, with a message.
+    """
+    from harness.commands.progress import counted
+    from harness.diagnosis.power import power as power_of
+    from harness.diagnosis.power_key import key
+    from harness.reporting.powers import CasePower, read, text_digest, write
+
+    before = {one.key: one for one in read(stored.folder).values()}
+    found = []
+    for variant in counted(list(_loaded(stored) if variants is None else variants), "case power", quiet=quiet):
+        digest = key(variant)
+        known = before.get(digest)
+        if known is None:
+            before[digest] = known = CasePower(variant.id, "", digest, tuple(power_of(variant)))
+        found.append(CasePower(variant.id, text_digest(variant.source), digest, known.faults))
+    write(stored.folder, found)
+
+
+def _loaded(stored: StoredRun) -> Iterator[Variant]:
+    """The stored run's cases from their files, as long as these are what they were."""
+    from pathlib import Path
+
+    from harness.cases import load
+    from harness.errors import UserError
+
+    wanted = {case["id"] for case in stored.cases}
+    for path, source in stored.sources.items():
+        try:
+            variants = load([Path(path)])
+        except UserError as error:
+            click.echo(f"{path}: its power was not measured: {error}", err=True)
+            continue
+        if any(variant.source != source for variant in variants):
+            click.echo(f"{path}: its power was not measured: the file has changed since the run", err=True)
+            continue
+        yield from (variant for variant in variants if variant.id in wanted)
+
+
 def _print(variant: Variant, judged: list[Power], *, everything: bool) -> None:
     from rich.text import Text
 
@@ -90,7 +133,7 @@ def _together(found: list[tuple[Variant, list[Power]]]) -> None:
 
     if len(found) < 2:
         return
-    missed = unnoticed(found)
+    missed = unnoticed((variant.layer, judged) for variant, judged in found)
     if not missed:
         click.echo("Together they notice every fault.")
     for layer, names in missed.items():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.commands.console import messages
 from harness.reporting.summary import clean
@@ -13,6 +14,8 @@ from harness.reporting.verdicts import DIFFERENCES, SIGNS, words, worst
 if TYPE_CHECKING:
     from harness.execution.plan import PlannedJob
     from harness.records import Compared
+
+Item = TypeVar("Item")
 
 
 class Progress(AbstractContextManager["Progress"]):
@@ -59,3 +62,11 @@ class Progress(AbstractContextManager["Progress"]):
         if self._lines and verdict is not None:
             line = f"{SIGNS[verdict]} {words(verdict):<16} {event.variant.id}  {event.backend.label}"
             self._bar.console.print(clean(line), soft_wrap=True)
+
+
+def counted(items: Sequence[Item], what: str, *, quiet: bool = False) -> Iterator[Item]:
+    """The items, with a bar on a terminal that says how many are done."""
+    from rich import progress
+
+    console = messages()
+    yield from progress.track(items, what, console=console, transient=True, disable=quiet or not console.is_terminal)

@@ -21,6 +21,7 @@ Examples:
   harness report --format junit --output junit.xml
   harness report --format github && harness report --format markdown >> "$GITHUB_STEP_SUMMARY"
   harness report reports/latest --json
+  harness report reports/latest --power
 """
 
 
@@ -35,10 +36,11 @@ Examples:
     help="html writes DIR/report.html and prints its path; the others print.",
 )
 @click.option("--output", metavar="FILE", help="Write to this file instead.")
+@click.option("--power", is_flag=True, help="First measure which faults each case could not notice.")
 @options.as_json
 @options.quiet
 @options.verbose
-def report(folder: str, kind: str, output: str | None, as_json: bool, quiet: bool, verbose: int) -> int:
+def report(folder: str, kind: str, output: str | None, power: bool, as_json: bool, quiet: bool, verbose: int) -> int:
     """Make the views of a stored run again. Runs no case.
 
     DIR is what `harness run --out` wrote (default: reports/latest). The exit code says whether the view could be
@@ -46,12 +48,15 @@ def report(folder: str, kind: str, output: str | None, as_json: bool, quiet: boo
     """
     from harness.commands.console import output as stdout
     from harness.commands.console import print_json
+    from harness.commands.power import measure
     from harness.reporting import html
     from harness.reporting.files import write_whole
     from harness.reporting.store import read
     from harness.reporting.summary import print_summary, summarise, summary_json
 
     stored = read(folder)
+    if power:
+        measure(stored, quiet=quiet)
     if as_json:
         print_json(summary_json(summarise(stored)))
     elif kind == "html":

@@ -60,6 +60,7 @@ Examples:
 @click.option(
     "--profile", is_flag=True, help="Measure the whole profile: one more call, and what frameworks hold themselves."
 )
+@click.option("--power", is_flag=True, help="Measure too which faults each case could not notice, for the report.")
 @options.as_json
 @options.quiet
 @options.verbose
@@ -75,6 +76,7 @@ def run(
     resume: bool,
     history: str | None,
     profile: bool,
+    power: bool,
     as_json: bool,
     quiet: bool,
     verbose: int,
@@ -85,6 +87,7 @@ def run(
     folder given by --out holds the table (CSV, JSON lines) and a page to look at (report.html).
     """
     from harness import history as histories
+    from harness.commands.power import measure
     from harness.commands.selection import backend_filter, select_cases
     from harness.execution.plan import expand
     from harness.reporting import merging
@@ -93,7 +96,7 @@ def run(
     from harness.reporting.writer import Writer
 
     part = merging.shard_of(shard) if shard else (1, 1)
-    variants = select_cases(paths, expression)
+    variants = select_cases(paths, expression, thorough=True)
     keep = backend_filter(backends, variants)
     planned = {variant.id: {ref.label for ref in expand(variant, keep)} for variant in variants}
     variants = merging.shard([variant for variant in variants if planned[variant.id]], part)
@@ -120,6 +123,8 @@ def run(
     stored = read(out)
     if database is not None:
         histories.remember(stored, database)
+    if power:
+        measure(stored, variants, quiet=quiet)
     show_result(stored, as_json=as_json, verbosity=-1 if quiet else verbose)
     return stored.exit_code
 

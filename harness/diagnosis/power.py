@@ -1,13 +1,12 @@
 """What a case could not notice: every fault that applies, planted in the reference on the case's own data.
 
-A fault counts as noticed where its effect is more than twice a limit: a right program may itself lie one limit off, so less
-could stay within it.
+A fault counts as noticed where its effect is more than twice a limit (`NOTICED`): a right program may itself lie one limit off,
+so less could stay within it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -21,27 +20,8 @@ from harness.diagnosis.precision import WORDS, narrower, noise
 from harness.diagnosis.setting import reference
 from harness.execution.plan import EVAL, passes_of, tape_uniforms
 from harness.layers.base import tape_keys
-from harness.records import Arrays, Draws, Pass, PassResult, Variant
+from harness.records import NOTICED, Arrays, Draws, Pass, PassResult, Power, Variant
 from harness.tape import NORMAL, UNIFORM, Draw
-
-#: A fault's effect over the limit from which it is surely noticed.
-NOTICED = 2.0
-
-
-@dataclass(frozen=True)
-class Power:
-    """One fault on one case. ratio: the largest effect over a limit; by: the row that shows it, of outputs where there is one."""
-
-    fault: str
-    cause: str
-    noticed: bool
-    ratio: float
-    by: str
-
-    @property
-    def by_gradient_alone(self) -> bool:
-        """Whether no output shows it: a port whose gradients are not compared hides it."""
-        return self.noticed and self.by.startswith(GRADIENT)
 
 
 def power(variant: Variant, skip: frozenset[str] = frozenset()) -> list[Power]:
@@ -97,7 +77,7 @@ def _judged(fault: Fault, passes: list[Observed], rows: frozenset[str]) -> Power
         if any(ratio > NOTICED and not row.startswith(GRADIENT) for row, ratio in effects):
             break
     by, worst = _largest(effects)
-    return Power(fault.name, fault.cause, worst > NOTICED, worst, by) if fits else None
+    return Power(fault.name, fault.cause, worst, by) if fits else None
 
 
 def _largest(effects: list[tuple[str, float]]) -> tuple[str, float]:
@@ -125,14 +105,14 @@ def _precision(name: str, one: Observed, rows: frozenset[str]) -> Power:
     """A narrower format's rounding on the case: one draw of it."""
     found: Arrays = predicted((), one.setting.changed(rounding=noise(one.setting.dtype, name, 0))) or {}
     by, worst = _largest(list(_effects(one, found, rows)))
-    return Power(f"precision.{name}", f"computed in {WORDS[name]}", worst > NOTICED, worst, by)
+    return Power(f"precision.{name}", f"computed in {WORDS[name]}", worst, by)
 
 
-def unnoticed(found: list[tuple[Variant, list[Power]]]) -> dict[str, list[str]]:
-    """By layer kind, the faults that apply to some of these cases and that none of them notices."""
+def unnoticed(found: Iterable[tuple[str, Sequence[Power]]]) -> dict[str, list[str]]:
+    """By layer kind, the faults that apply to some of these (layer kind, powers of a case) and that no case of it notices."""
     seen: dict[str, dict[str, bool]] = {}
-    for variant, judged in found:
-        kind = seen.setdefault(variant.layer, {})
+    for layer, judged in found:
+        kind = seen.setdefault(layer, {})
         for one in judged:
             kind[one.fault] = kind.get(one.fault, False) or one.noticed
     missed = {layer: [name for name, noticed in kind.items() if not noticed] for layer, kind in seen.items()}

@@ -308,6 +308,7 @@ class Compared:
     masks   canonical, by site: bool where kept, or float32 standard normals for other noise; of the first seed.
     detail  a traceback or a worker's last words, for a job that gave nothing.
     profile what the implementation was measured to do (harness.comparison.profile).
+    charts  figures that reports draw, plain values (harness.comparison.charts).
     """
 
     variant: Variant
@@ -317,6 +318,7 @@ class Compared:
     versions: Mapping[str, str] = field(default_factory=dict)
     detail: str = ""
     profile: Mapping[str, str] = field(default_factory=dict)
+    charts: Mapping[str, Any] = field(default_factory=dict)
 
 
 #: A fault's effect over the limit from which it is surely noticed: a right program may itself lie one limit off.

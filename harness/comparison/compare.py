@@ -6,10 +6,11 @@ import dataclasses
 import datetime
 import fnmatch
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
-from harness.comparison import recorded
+from harness.comparison import charts, recorded
 from harness.comparison.checks.base import Check, Finding, planned
 from harness.comparison.checks.mask import active_sites
 from harness.comparison.context import Context, Evidence, MissingDraw
@@ -49,7 +50,9 @@ def compare(result: JobResult, context: Context, today: datetime.date) -> Compar
     row = row_maker(result, variant)
     if result.backend.recorded is not None:
         findings: Iterable[Finding] = recorded.findings(context, result.backend)
-        return gathered(result, map(row, findings), today)
+        return dataclasses.replace(
+            gathered(result, map(row, findings), today), charts=drawn(lambda: recorded.figures(context, result.backend))
+        )
     owed = planned(context, chosen(variant), result.backend)
     if result.verdict is not None:
         name = "mask.sites" if result.verdict is Verdict.FAIL else RAN
@@ -66,7 +69,19 @@ def compare(result: JobResult, context: Context, today: datetime.date) -> Compar
     evidence.job = result
     rows = [row(finding) for finding in answers(evidence, owed)]
     compared = with_causes(gathered(result, rows, today, masks(evidence)), evidence)
-    return dataclasses.replace(compared, profile=measured_profile(evidence))
+    return dataclasses.replace(
+        compared, profile=measured_profile(evidence), charts=drawn(lambda: charts.charts(evidence))
+    )
+
+
+def drawn(figures: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What a report draws, or why there is nothing: the rows have said what is wrong, and a run does not end for want of it."""
+    try:
+        return figures()
+    except MissingDraw as error:
+        return {"problem": f"nothing was drawn at {error}"}
+    except Exception as error:
+        return {"problem": f"{type(error).__name__}: {error}"}
 
 
 def measured_profile(evidence: Evidence) -> Mapping[str, str]:

@@ -7,10 +7,12 @@ shapes, survivors' scale within the printed digits, and how h and c belong to th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from harness.cases import recorded_arrays
+from harness.comparison.charts import charts_of_recorded
 from harness.comparison.checks.base import Finding
 from harness.comparison.checks.mask import active_sites
 from harness.comparison.checks.noise import elements, noise, noisy_site
@@ -30,12 +32,24 @@ def findings(context: Context, backend: BackendRef) -> list[Finding]:
         found.append(survivors(context, outputs["y"], backend))
     if last_step_plans(context):
         found.append(last_step_of(outputs, ""))
-    if noise_plans(context) and outputs["y"].shape == context.output_shapes["y"]:
-        seed = context.variant.seeds[0]
-        one = Pass(context.variant.mode, seed, context.variant.mode)
-        evidence = Evidence(context, ((one, PassResult(outputs, {}, {})),))
+    evidence = noise_evidence(context, outputs)
+    if evidence:
         found += [*noise.answer(evidence), *elements.answer(evidence)]
     return found
+
+
+def figures(context: Context, backend: BackendRef) -> dict[str, Any]:
+    """What a report draws of a recorded result."""
+    outputs = recorded_arrays(backend)
+    return charts_of_recorded(context, outputs, noise_evidence(context, outputs))
+
+
+def noise_evidence(context: Context, outputs: Arrays) -> Evidence | None:
+    """The recorded outputs as one pass, where the noise can be read off them."""
+    if not (noise_plans(context) and outputs["y"].shape == context.output_shapes["y"]):
+        return None
+    one = Pass(context.variant.mode, context.variant.seeds[0], context.variant.mode)
+    return Evidence(context, ((one, PassResult(outputs, {}, {})),))
 
 
 def noise_plans(context: Context) -> bool:

@@ -5,6 +5,7 @@
     results.jsonl  one row a line (see rows.py)
     results.csv    the same for spreadsheets
     masks.npz      the masks, for pictures
+    charts.jsonl   figures to draw, one (case, backend) a line; older runs have none
 
 A folder without a run.json that fits its other files was interrupted or changed, and is refused rather than half-read.
 """
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
 FORMAT = "parity-harness run"
 VERSION = 1
 RUN, CASES, ROWS, CSV, MASKS = "run.json", "cases.json", "results.jsonl", "results.csv", "masks.npz"
-DATA = (CASES, ROWS, CSV, MASKS)
+CHARTS = "charts.jsonl"
+DATA = (CASES, ROWS, CSV, MASKS, CHARTS)
+#: Files that an older run may lack; where run.json names one it must be there.
+LATER = (CHARTS,)
 #: What run.json says of each framework that ran.
 FRAMEWORK = ("environment", "package", "version")
 
@@ -85,6 +89,23 @@ class StoredRun:
                 for entry in case["masks"]:
                     yield case, entry, stored[entry["entry"]]
 
+    def charts(self) -> Iterator[dict[str, Any]]:
+        """What there is to draw of each (case, backend): `case`, `backend`, `order`, `charts` (harness.comparison.charts).
+
+        Raises UserError where a line is not that.
+        """
+        if CHARTS not in self.meta["files"]:
+            return
+        path = self.folder / CHARTS
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    found = json.loads(line)
+                    _ = found["case"], found["backend"], found["order"], found["charts"].items()
+                except (ValueError, TypeError, KeyError, AttributeError) as error:
+                    raise UserError(Problem(f"{path}:{number}: not charts of a stored run ({error!r})")) from error
+                yield found
+
 
 def read(folder: str | Path) -> StoredRun:
     """Open a stored run, having checked that it is whole. Raises UserError, saying how to mend it, where it is not."""
@@ -130,6 +151,8 @@ def _check_files(folder: Path, described: dict[str, Any]) -> None:
     for name in DATA:
         path = folder / name
         entry = described.get(name)
+        if name in LATER and name not in described:
+            continue
         if not isinstance(entry, dict) or "sha256" not in entry:
             raise _bad(folder, f"{RUN} does not describe {name}")
         if not path.is_file():

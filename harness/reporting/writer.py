@@ -25,8 +25,8 @@ from harness.records import Compared, Variant, Verdict
 from harness.reporting import files, machine
 from harness.reporting.described import describe, position
 from harness.reporting.pictures import pool
-from harness.reporting.rows import COLUMNS, csv_line, csv_row, dump_row, load_row
-from harness.reporting.store import CASES, CSV, DATA, FORMAT, FRAMEWORK, MASKS, ROWS, RUN, VERSION, StoredRun
+from harness.reporting.rows import COLUMNS, csv_line, csv_row, dump_row, load_row, to_json
+from harness.reporting.store import CASES, CHARTS, CSV, DATA, FORMAT, FRAMEWORK, MASKS, ROWS, RUN, VERSION, StoredRun
 from harness.reporting.summary import label
 from harness.reporting.verdicts import ORDER, exit_code, missing
 
@@ -37,7 +37,7 @@ DETAIL = 8000
 
 
 class _Block(NamedTuple):
-    """Where the rows of one (case, backend) lie in the unsorted file."""
+    """Where the rows, or the charts, of one (case, backend) lie in their unsorted file."""
 
     case: int
     backend: int
@@ -66,6 +66,7 @@ class Writer:
         self.tally: Counter[tuple[Verdict, bool]] = Counter()
         self._order = {case["id"]: index for index, case in enumerate(self.cases)}
         self._blocks: list[_Block] = []
+        self._chart_blocks: list[_Block] = []
         self._masks: dict[int, list[dict[str, Any]]] = {}
         self._details: dict[int, list[dict[str, str]]] = {}
         self._profiles: dict[int, list[dict[str, Any]]] = {}
@@ -85,6 +86,7 @@ class Writer:
         """Open the temporary files."""
         self._partial = files.partial_folder(self.folder)
         self._rows: IO[bytes] = (self._partial / "unsorted").open("w+b")
+        self._charts: IO[bytes] = (self._partial / "unsorted charts").open("w+b")
         self._archive = zipfile.ZipFile(self._partial / MASKS, "w", zipfile.ZIP_DEFLATED, compresslevel=6)
         return self
 
@@ -94,6 +96,7 @@ class Writer:
         """Remove what is temporary."""
         with files.removed_after(self._partial):
             self._rows.close()
+            self._charts.close()
             self._archive.close()
 
     def add(self, event: Compared) -> None:
@@ -110,6 +113,8 @@ class Writer:
         if event.profile:
             entries = {str(name): str(text) for name, text in event.profile.items()}
             self._profiles.setdefault(case, []).append({"backend": label, "order": order, "entries": entries})
+        if event.charts:
+            self._add_charts(case, order, label, event.charts)
         if event.detail:
             self._details.setdefault(case, []).append({"backend": label, "text": event.detail[-DETAIL:]})
         self._blocks.append(_Block(case, order, label, start, self._rows.tell() - start))
@@ -139,7 +144,17 @@ class Writer:
                 name = f"{index}/{entry['entry'].partition('/')[2]}"
                 self._save(name, mask)
                 self._masks.setdefault(index, []).append(entry | {"entry": name})
+        for one in run.charts():
+            if one["case"] in wanted:
+                self._add_charts(self._order[one["case"]], one["order"], one["backend"], one["charts"])
         self._versions |= {(one["environment"], one["package"], one["version"]) for one in run.meta["frameworks"]}
+
+    def _add_charts(self, case: int, order: int, label: str, charts: Mapping[str, Any]) -> None:
+        line = {"case": self.cases[case]["id"], "backend": label, "order": order, "charts": to_json(dict(charts))}
+        text = json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        start = self._charts.tell()
+        self._charts.write(text.encode(errors="backslashreplace") + b"\n")
+        self._chart_blocks.append(_Block(case, order, label, start, self._charts.tell() - start))
 
     def _store(self, entry: str, mask: np.ndarray) -> dict[str, Any]:
         mask = np.asarray(mask)
@@ -163,6 +178,7 @@ class Writer:
         """Order the rows, publish every file, run.json last, and return the folder."""
         self._archive.close()
         self._blocks.sort(key=lambda block: block[:3])
+        self._chart_blocks.sort(key=lambda block: block[:3])
         with (
             (self._partial / ROWS).open("wb") as lines,
             (self._partial / CSV).open("w", encoding="utf-8", errors="backslashreplace") as table,
@@ -174,6 +190,10 @@ class Writer:
                 lines.write(text)
                 for line in text.decode().split("\n")[:-1]:
                     table.write(csv_row(load_row(line)))
+        with (self._partial / CHARTS).open("wb") as charts:
+            for block in self._chart_blocks:
+                self._charts.seek(block.offset)
+                charts.write(self._charts.read(block.length))
         (self._partial / CASES).write_text(_dump(self._described()), encoding="utf-8", errors="backslashreplace")
         meta = self._meta(interrupted)
         (self._partial / RUN).write_text(_dump(meta), encoding="utf-8", errors="backslashreplace")

@@ -80,9 +80,33 @@ def mask(seed=0, shape=(2, 5, 3)):
     return np.random.default_rng(seed).random(shape) >= 0.5
 
 
-def compared(case, label, *rows, masks=None, detail="", profile=None):
+def charts(off=1.25e-7, noise=False):
+    """Charts of every kind, of a sequence of five steps whose last but one is the worst."""
+    found = {
+        "results": {
+            "value.y": {
+                "ulps": [20, 6, 3, 1],
+                "steps": [off / 8, off / 4, 0.0, off, off / 2],
+                "per": 1,
+                "worst": [["0, 3, 2", "0", 0.5 + off, 0.5], ["1, 4, 0", "1", 0.25, 0.25 + off / 2]],
+            },
+            "gradient.x": {"ulps": [30], "steps": [0.0] * 5, "per": 1},
+        },
+        "scale": {"keep": 0.5, "rules": {"x / d(keep)": 0, "x * d(1 / keep)": 1}, "ratio": [2.0, 2.0], "survivors": 15},
+        "states": {"steps": 5, "h": 0.0, "c": 0.37},
+        "handover": {"starts": {"(h, c)": off, "(c, h)": 0.4, "zeros": 0.6, "h without c": 0.3, "c without h": 0.2}},
+    }
+    if noise:
+        counts = [0, 1, 4, 9, 20, 34, 49, 60, 60, 49, 34, 20, 9, 4, 1, 0]
+        found["noise"] = {"kind": "gaussian", "reach": 4.0, "counts": counts, "mean": 1.01, "stddev": 0.23}
+        found["noise"]["theory"] = [1.0, 0.22942]
+    return found
+
+
+def compared(case, label, *rows, masks=None, detail="", profile=None, charts=None):
     one = ref(label)
-    return Compared(case, one, tuple(rows), masks or {}, {one.backend: VERSIONS[one.backend]}, detail, profile or {})
+    versions = {one.backend: VERSIONS[one.backend]}
+    return Compared(case, one, tuple(rows), masks or {}, versions, detail, profile or {}, charts or {})
 
 
 def small_run():
@@ -105,6 +129,7 @@ def small_run():
             row(one, "numpy"),
             masks={"input": mask(0)},
             profile={"scale of survivors": "2", "input: shared over": "time"},
+            charts=charts(noise=True),
         ),
         compared(
             one,
@@ -113,6 +138,7 @@ def small_run():
             row(one, LSTM[0], "repeat.bit_equal", Verdict.NONDETERMINISTIC, measured=None, limit=None, unit=""),
             masks={"input": mask(1)},
             profile={"scale of survivors": "2", "input: shared over": "nothing"},
+            charts=charts(),
         ),
         compared(
             one,
@@ -145,6 +171,7 @@ def small_run():
             ),
             row(one, LSTM[2], "gradient.x", Verdict.FAIL, measured=float("nan"), where="(1, 0, 0)"),
             masks={"input": mask(1)},
+            charts=charts(0.03125),
         ),
         compared(
             one,

@@ -17,7 +17,7 @@ from harness.records import Verdict
 from harness.reporting import files
 from harness.reporting.exits import Exit
 from harness.reporting.rows import COLUMNS, csv_row, dump_row, load_row
-from harness.reporting.store import DATA, RUN, read
+from harness.reporting.store import CHARTS, DATA, RUN, read
 from harness.reporting.writer import LARGEST, Writer
 from tests.reporting import fakes
 
@@ -87,6 +87,45 @@ def test_profiles_that_are_the_same_are_stored_once_and_come_back(tmp_path):
         writer.adopt(read(folder), {one.id for one in variants})
         writer.finish()
     assert profiles_of(read(tmp_path / "again")) == found
+
+
+def test_charts_come_back_in_the_order_of_the_cases(tmp_path):
+    variants, events = fakes.small_run()
+    odd = dataclasses.replace(events[4], charts={"results": {"value.y": {"steps": [math.inf, math.nan]}}})
+    folder = fakes.store(tmp_path, variants, [odd, *reversed(events[:3])])
+    found = list(read(folder).charts())
+    names = ("numpy", fakes.LSTM[0], fakes.LSTM[3])
+    assert [(one["case"], one["backend"]) for one in found] == [(variants[0].id, name) for name in names]
+        (variants[0].id, n) for n in ("numpy", fakes.LSTM[0], fakes.LSTM[3])
+    ]
+    assert found[0]["charts"] == events[0].charts
+    assert found[-1]["charts"]["results"]["value.y"]["steps"] == ["inf", "nan"]
+    # A merge or a resumed run takes them over, byte for byte.
+    with Writer.of(tmp_path / "again", variants) as writer:
+        writer.adopt(read(folder), {one.id for one in variants})
+        writer.finish()
+    assert (tmp_path / "again" / CHARTS).read_bytes() == (folder / CHARTS).read_bytes()
+
+
+def test_a_run_from_before_there_were_charts_is_read(stored):
+    meta = json.loads((stored / RUN).read_text())
+    del meta["files"][CHARTS]
+    (stored / RUN).write_text(json.dumps(meta))
+    (stored / CHARTS).unlink()
+    assert list(read(stored).charts()) == []
+
+
+@pytest.mark.parametrize("line", ["{}", "[]", "{", '{"case": 1, "backend": 2, "order": 3, "charts": 4}'])
+def test_charts_that_are_none_are_refused(stored, line):
+    (stored / CHARTS).write_text(line + "\n")
+    with pytest.raises(UserError, match=r"charts\.jsonl:1: not charts"):
+        list(read_without_checks(stored).charts())
+
+
+def read_without_checks(folder):
+    from harness.reporting.store import StoredRun
+
+    return StoredRun(folder, json.loads((folder / RUN).read_text()), [], {})
 
 
 def test_a_profile_that_is_not_there_is_refused(stored):

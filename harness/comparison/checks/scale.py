@@ -45,20 +45,12 @@ def scale(evidence: Evidence) -> Iterator[Finding]:
     site = scaled_site(evidence.context)
     assert site is not None
     elementwise = site.at == "input"
-    before, after, stray = [], [], 0
-    for one, result in evidence.main:
-        y = result.outputs["y"]
-        x = evidence.context.arrays()[0]["x"] if elementwise else evidence.of(EVAL)[0][1].outputs["y"]
-        drawn = evidence.drawn(one, result).get(site.at)
-        if drawn is None or x.shape != y.shape:
-            cause = "drew nothing" if drawn is None else f"output {y.shape}, input {x.shape}"
-            yield from (Finding(name, Verdict.FAIL, cause=cause) for name in ("scale.survivors", "scale.rounding"))
-            return
-        kept = np.broadcast_to(drawn, y.shape)
-        stray += int(np.count_nonzero(np.asarray(y[~kept], dtype=np.float64)))
-        before.append(x[kept])
-        after.append(y[kept])
-    found = scaling(np.concatenate(before), np.concatenate(after), site.keep, evidence.variant.dtype)
+    pairs = survivors(evidence, site)
+    if isinstance(pairs, str):
+        yield from (Finding(name, Verdict.FAIL, cause=pairs) for name in ("scale.survivors", "scale.rounding"))
+        return
+    before, after, stray = pairs
+    found = scaling(before, after, site.keep, evidence.variant.dtype)
     if not found.informative:
         cause = "no survivor has an input other than zero: nothing was compared"
         yield from (Finding(name, Verdict.ERROR, cause=cause) for name in ("scale.survivors", "scale.rounding"))
@@ -76,6 +68,25 @@ def scale(evidence: Evidence) -> Iterator[Finding]:
     verdict = Verdict.FAIL if cause else Verdict.PASS
     yield Finding("scale.survivors", verdict, found.ratio, 1 / site.keep, "ratio", cause=cause, note=note)
     yield _rounding(found, rules, exact=elementwise)
+
+
+def survivors(evidence: Evidence, site: Site) -> tuple[np.ndarray, np.ndarray, int] | str:
+    """What was kept before and after the scaling, flat over all passes, and how many dropped elements are not zero.
+
+    Or why there is nothing to compare.
+    """
+    before, after, stray = [], [], 0
+    for one, result in evidence.main:
+        y = result.outputs["y"]
+        x = evidence.context.arrays()[0]["x"] if site.at == "input" else evidence.of(EVAL)[0][1].outputs["y"]
+        drawn = evidence.drawn(one, result).get(site.at)
+        if drawn is None or x.shape != y.shape:
+            return "drew nothing" if drawn is None else f"output {y.shape}, input {x.shape}"
+        kept = np.broadcast_to(drawn, y.shape)
+        stray += int(np.count_nonzero(np.asarray(y[~kept], dtype=np.float64)))
+        before.append(x[kept])
+        after.append(y[kept])
+    return np.concatenate(before), np.concatenate(after), stray
 
 
 def right_rules() -> frozenset[str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from harness import history as histories
 from harness.commands.expression import compile_expression
-from harness.commands.selection import backend_filter, searchable, select_cases
+from harness.commands.selection import backend_filter, searchable, select_cases, unmatched
 from harness.errors import HarnessError, Problem, UserError
 from harness.execution.plan import expand
 from harness.records import Row, Variant
@@ -141,8 +141,9 @@ def select(cases: Case | Iterable[Case], expression: str = "", folder: str | Pat
             elif isinstance(case, Mapping):
                 name = "inline" if len(given) == 1 else f"inline-{number}"
                 found = from_mapping(case, name=name, folder=folder)
+                problems += unmatched(found)
             else:
-                found = select_cases([str(case)])
+                found = select_cases([str(case)], thorough=True)
         except UserError as error:
             problems.extend(error.problems)
             continue

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.cases import load
-from harness.commands.selection import backend_filter, reproduce
+from harness.commands.selection import backend_filter, reproduce, unmatched
 from harness.errors import UserError
 from harness.execution.plan import expand
 from harness.pytest_plugin import PROPERTY, shared_runner
@@ -43,6 +43,9 @@ class CaseFile(pytest.File):
             # A name may be that of a backend in another file, so none is refused here.
             keep = backend_filter(self.config.getoption("--harness-backend"), None)
             variants = load([self.path])
+            problems = unmatched(variants)
+            if problems:
+                raise UserError(problems)
         except UserError as error:
             raise self.CollectError(str(error)) from None
         taken: set[str] = set()

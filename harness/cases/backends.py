@@ -276,6 +276,15 @@ def expectations(
             elif identity(value) not in map(identity, matrix[key]):
                 complaints.add(inner, f"the matrix has no {key}={value_text(value)}")
         found.append(
-            Expectation(pattern, entry.check, entry.reason, entry.until, entry.variant, place(where), entry.sometimes)
+            Expectation(
+                pattern,
+                entry.check,
+                entry.reason,
+                entry.until,
+                entry.variant,
+                place(where),
+                entry.sometimes,
+                place((*where, "check")),
+            )
         )
     return tuple(found)

@@ -29,14 +29,14 @@ def compare(before: str, after: str, partial: bool, as_json: bool) -> int:
     from harness.commands.console import output, print_json
     from harness.commands.gate import as_dict, print_changes
     from harness.gate import baseline, judge
+    from harness.gate.changes import closes
     from harness.reporting.exits import Exit
     from harness.reporting.store import StoredRun, read
 
     runs = read(before), read(after)
     old, new = map(baseline.from_run, runs)
-    today = datetime.datetime.now(datetime.UTC).date()
-    changes = judge.judge(old, new, runs[1], today, partial=partial)
-    closed = judge.closes(changes)
+    changes = judge.judge(old, new, runs[1], datetime.date.today(), partial=partial)
+    closed = closes(changes)
 
     def frameworks(run: StoredRun) -> dict[str, str]:
         return {
@@ -55,5 +55,6 @@ def compare(before: str, after: str, partial: bool, as_json: bool) -> int:
     else:
         for name, (was, now) in upgrades.items():
             click.echo(f"{name} {was or 'not there'} -> {now or 'not there'}")
-        print_changes(changes, output(), "Something got worse" if closed else "", "Nothing got worse.")
+        words = ("Something got worse" if closed else "", "Nothing got worse.")
+        print_changes(changes, output(), *words, since=f"since {before}")
     return Exit.DIFFERENCE if closed else Exit.OK

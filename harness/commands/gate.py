@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,13 +12,15 @@ from harness.commands import options
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.gate.judge import Change
+    from harness.gate.changes import Change
+    from harness.reporting.store import StoredRun
 
 BASELINE = "parity-baseline.txt"
 _EPILOG = """\b
 Examples:
   harness gate                 after `harness run cases`
   harness gate reports/latest --baseline ci/baseline.txt --json
+  harness gate --today 2027-07-01    what will have expired by then
 """
 
 baseline_option = click.option(
@@ -38,34 +41,54 @@ partial_option = click.option(
     metavar="FACTOR",
     help="How much a figure may grow on the same machine and versions.  [default: 2]",
 )
+@click.option(
+    "--today",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DATE",
+    help="Judge the dates of known differences as on this day.  [default: today]",
+)
 @options.as_json
-def gate(folder: str, file: str, partial: bool, headroom: float | None, as_json: bool) -> int:
+def gate(
+    folder: str, file: str, partial: bool, headroom: float | None, today: datetime.datetime | None, as_json: bool
+) -> int:
     """Compare a stored run with the committed baseline.
 
     Exit code 1 if there is a new difference, a changed mask, a missing comparison, an expired or unmatched known
     difference, one that is gone, or a figure that grew past its headroom. Differences that the baseline has too do
     not close the gate.
     """
-    import datetime
     from pathlib import Path
 
     from harness.commands.console import output, print_json
     from harness.gate import baseline, judge
+    from harness.gate.changes import closes
     from harness.reporting.exits import Exit
     from harness.reporting.store import read
 
     known = baseline.read(Path(file))
     run = read(folder)
-    today = datetime.datetime.now(datetime.UTC).date()
-    changes = judge.judge(
-        known, baseline.from_run(run), run, today, partial=partial, headroom=headroom or judge.HEADROOM
-    )
-    closed = judge.closes(changes)
+    hint_of_part(run, partial)
+    day = today.date() if today else datetime.date.today()
+    changes = judge.judge(known, baseline.from_run(run), run, day, partial=partial, headroom=headroom or judge.HEADROOM)
+    closed = closes(changes)
     if as_json:
         print_json(as_dict(changes, closed))
     else:
         print_changes(changes, output(), "The gate is closed" if closed else "", "The gate is open: nothing got worse.")
     return Exit.DIFFERENCE if closed else Exit.OK
+
+
+def hint_of_part(run: StoredRun, partial: bool) -> None:
+    """Say on stderr why so much will be missing, where a run is not a whole one."""
+    if partial:
+        return
+    if run.meta["interrupted"]:
+        click.echo(f"{run.folder}: the run was interrupted: what it did not come to counts as missing", err=True)
+    elif run.meta.get("shard"):
+        click.echo(
+            f"{run.folder}: is shard {run.meta['shard']}: `harness merge` puts shards together; --partial judges one alone",
+            err=True,
+        )
 
 
 def as_dict(changes: list[Change], closed: bool) -> dict[str, Any]:
@@ -82,17 +105,24 @@ def as_dict(changes: list[Change], closed: bool) -> dict[str, Any]:
                 "check": change.check,
                 "message": change.message,
                 "since": change.since,
+                "cause": change.cause,
+                "place": change.place,
             }
             for change in changes
         ],
     }
 
 
-def print_changes(changes: list[Change], console: Console, closed: str, opened: str) -> None:
-    """The changes for people, by kind; then `closed` with their number, or, where it is empty, `opened`."""
+def print_changes(
+    changes: list[Change], console: Console, closed: str, opened: str, since: str = "since the baseline"
+) -> None:
+    """The changes for people, by kind; then `closed` with their number, or, where it is empty, `opened`.
+
+    since  how to say what the versions and the machine of before are compared with.
+    """
     from rich.text import Text
 
-    from harness.gate.judge import TITLES, Kind
+    from harness.gate.changes import TITLES, Kind
     from harness.reporting.summary import clean, plural
 
     for kind in Kind:
@@ -111,8 +141,13 @@ def print_changes(changes: list[Change], console: Console, closed: str, opened: 
                     f"    {clean(change.implementation)}  ", (clean(change.check), "bold"), f"  {clean(change.message)}"
                 )
             )
-            if change.since:
-                console.print(Text(f"      since the baseline: {clean(change.since)}", style="dim"))
+            details = [
+                f"cause: {clean(change.cause)}" if change.cause else "",
+                f"{since}: {clean(change.since)}" if change.since else "",
+                clean(change.place) if kind is not Kind.NOTICE else "",
+            ]
+            for detail in filter(None, details):
+                console.print(Text(f"      {detail}", style="dim"))
         console.print()
     count = sum(change.kind < Kind.NOTICE for change in changes)
     if closed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from harness.commands.expression import compile_expression
@@ -12,9 +12,11 @@ from harness.errors import Problem, UserError, did_you_mean
 from harness.records import BACKENDS, BackendRef, Variant
 
 
-def select_cases(paths: Sequence[str], expression: str = "") -> list[Variant]:
+def select_cases(paths: Sequence[str], expression: str = "", *, thorough: bool = False) -> list[Variant]:
     """Load the cases of files, folders and ids (`file.yaml::[rate=0.5]`), in that order, each once, kept where `-k`
     matches.
+
+    thorough  known differences that no row could match are problems too; `list` and `show` need not wait for the checks.
 
     Raises UserError with every problem of every file, and for an id that does not exist.
     """
@@ -29,6 +31,8 @@ def select_cases(paths: Sequence[str], expression: str = "") -> list[Variant]:
             by_file[file] = load([Path(file)])
         except UserError as error:
             problems.extend(error.problems)
+    if thorough:
+        problems += unmatched(variant for found in by_file.values() for variant in found)
     if problems:
         raise UserError(dict.fromkeys(problems))
     chosen: dict[str, Variant] = {}
@@ -44,6 +48,16 @@ def select_cases(paths: Sequence[str], expression: str = "") -> list[Variant]:
             found = [one]
         chosen.update((variant.id, variant) for variant in found)
     return [variant for variant in chosen.values() if matches(searchable(variant))]
+
+
+def unmatched(variants: Iterable[Variant]) -> list[Problem]:
+    """Problems with known differences that no row of these cases, which are whole files, could match."""
+    some = [variant for variant in variants if variant.expect]
+    if not some:
+        return []
+    from harness.comparison import expecting
+
+    return expecting.unmatched(some)
 
 
 def searchable(variant: Variant) -> str:

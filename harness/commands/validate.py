@@ -28,7 +28,7 @@ def validate(paths: tuple[str, ...], as_json: bool) -> int:
     from harness.reporting.summary import plural
 
     try:
-        variants = select_cases(paths)
+        variants = select_cases(paths, thorough=True)
     except UserError as error:
         if not as_json:
             raise

@@ -7,59 +7,24 @@ change says so.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
-import fnmatch
-from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import IntEnum
+from collections.abc import Iterable, Iterator
 
 from harness.gate.baseline import Baseline, Entry, Figure, Fingerprint, Key
-from harness.records import Verdict
+from harness.gate.changes import Change, Kind
+from harness.gate.known import known_differences
+from harness.records import Row, Verdict
 from harness.reporting.store import StoredRun
 from harness.reporting.summary import plain_label
-from harness.reporting.verdicts import DIFFERENCES, words
+from harness.reporting.verdicts import DIFFERENCES, severity, words
 
 #: A figure may grow by so much before the gate closes: rounding varies with the libraries below a framework.
 HEADROOM = 2.0
 #: The same, where baseline and run were taken on different machines or versions.
 HEADROOM_ELSEWHERE = 8.0
-
-
-class Kind(IntEnum):
-    """Kinds of change, worst first. Those below NOTICE close the gate."""
-
-    DIFFERENCE = 0
-    MASK = 1
-    MISSING = 2
-    EXPIRED = 3
-    UNEXPECTED_PASS = 4
-    UNMATCHED = 5
-    WORSE = 6
-    NOTICE = 7
-
-
-TITLES = {
-    Kind.DIFFERENCE: "New differences",
-    Kind.MASK: "Masks that changed",
-    Kind.MISSING: "Comparisons that are missing",
-    Kind.EXPIRED: "Known differences that have expired",
-    Kind.UNEXPECTED_PASS: "Known differences that are gone",
-    Kind.UNMATCHED: "Known differences that match nothing",
-    Kind.WORSE: "Figures that grew past their headroom",
-    Kind.NOTICE: "For the next update of the baseline",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One thing that changed. `since` says what the baseline was taken with, where that differs from the run."""
-
-    kind: Kind
-    case: str
-    implementation: str
-    check: str
-    message: str
-    since: str = ""
+#: Kinds whose message does not say why.
+_TOLD = frozenset({Kind.DIFFERENCE, Kind.MISSING, Kind.WORSE})
 
 
 def judge(
@@ -75,18 +40,32 @@ def judge(
 
     partial  the run is a part of the cases: what it lacks is not missing.
     """
-    changes = list(_known(run, today))
+    changes = list(known_differences(run, today, partial=partial))
     excused = {(change.case, change.implementation, change.check) for change in changes if change.kind is Kind.EXPIRED}
     for key in dict.fromkeys([*baseline.entries, *now.entries]):
         changes += _compare(key, baseline, now, partial, headroom)
     # An expired difference is told once, as what it is.
-    kept = (c for c in changes if c.kind is not Kind.DIFFERENCE or (c.case, c.implementation, c.check) not in excused)
-    return sorted(kept, key=lambda change: change.kind)
+    kept = [c for c in changes if c.kind is not Kind.DIFFERENCE or (c.case, c.implementation, c.check) not in excused]
+    return sorted(_with_rows(kept, run.rows()), key=lambda change: change.kind)
 
 
-def closes(changes: list[Change]) -> bool:
-    """Whether any change closes the gate."""
-    return any(change.kind < Kind.NOTICE for change in changes)
+def _with_rows(changes: list[Change], rows: Iterable[Row]) -> Iterator[Change]:
+    """The changes with the cause and the place that the run's rows give: what to look at, and where to write."""
+    wanted = {(change.case, change.implementation) for change in changes}
+    worst: dict[tuple[str, str, str], Row] = {}
+    places: dict[tuple[str, str], str] = {}
+    for row in rows:
+        key = (row.case, plain_label(row))
+        if key in wanted:
+            places.setdefault(key, row.place)
+            known = worst.get((*key, row.check))
+            if known is None or severity(row.verdict) < severity(known.verdict):
+                worst[*key, row.check] = row
+    for change in changes:
+        found = worst.get((change.case, change.implementation, change.check))
+        place = found.place if found else places.get((change.case, change.implementation), "")
+        cause = found.cause if found and change.kind in _TOLD else ""
+        yield dataclasses.replace(change, cause=change.cause or cause, place=change.place or place)
 
 
 def _compare(key: Key, baseline: Baseline, now: Baseline, partial: bool, headroom: float) -> Iterator[Change]:
@@ -139,12 +118,17 @@ def _since(then: Fingerprint, where: Fingerprint, baseline: Baseline) -> str:
 
 
 def _entry(before: Entry, now: Entry, *, exact: bool, headroom: float) -> Iterator[tuple[Kind, str, str]]:
+    broken = any(figure.verdict in DIFFERENCES for name, figure in now.checks.items() if name not in before.checks)
+    if before.checks and not before.checks.keys() & now.checks.keys():
+        # One thing happened, not one to each check: it crashed, or is not there or not supported any more.
+        for check, new in now.checks.items():
+            kind = Kind.DIFFERENCE if new.verdict in DIFFERENCES else Kind.MISSING
+            yield kind, check, f"{_said(new)}, and none of its {len(before.checks)} checks was made"
+        return
     for check, old in before.checks.items():
         new = now.checks.get(check)
         if new is None:
-            if not any(
-                figure.verdict in DIFFERENCES for name, figure in now.checks.items() if name not in before.checks
-            ):
+            if not broken:
                 yield Kind.MISSING, check, f"was {words(old.verdict)}, and was not compared this time"
         elif new.verdict != old.verdict:
             yield _verdict(new), check, f"was {_said(old)}, now {_said(new)}"
@@ -201,35 +185,3 @@ def _said(figure: Figure) -> str:
         if figure.limit is not None:
             text += f" of {figure.limit:g}"
     return text
-
-
-def _known(run: StoredRun, today: datetime.date) -> Iterator[Change]:
-    """Known differences that have expired, or that match no row of the run."""
-    rows: dict[str, list[tuple[str, str, Verdict]]] = {}
-    for row in run.rows():
-        rows.setdefault(row.case, []).append((plain_label(row), row.check, row.verdict))
-    for case in run.cases:
-        found = rows.get(case["id"])
-        if not found:
-            continue
-        for one in case["expect"]:
-            if not _applies(one.get("variant", {}), case["variant"]):
-                continue
-            hit = [
-                row
-                for row in found
-                if fnmatch.fnmatchcase(row[0], one["backend"]) and fnmatch.fnmatchcase(row[1], one["check"])
-            ]
-            if not hit:
-                message = f"the case expects a difference of {one['check']}, and nothing was compared by that name"
-                yield Change(Kind.UNMATCHED, case["id"], one["backend"], one["check"], message)
-            until = one.get("until")
-            if until and datetime.date.fromisoformat(until) < today:
-                for name, check, verdict in hit:
-                    if verdict is not Verdict.PASS:
-                        message = f"expired on {until}: look again ({one['reason']})"
-                        yield Change(Kind.EXPIRED, case["id"], name, check, message)
-
-
-def _applies(limited: dict[str, object], variant: dict[str, object]) -> bool:
-    return all(name in variant and variant[name] == value for name, value in limited.items())

@@ -42,6 +42,7 @@ def describe(variant: Variant) -> dict[str, Any]:
                 "reason": e.reason,
                 "until": e.until.isoformat() if e.until else "",
                 "variant": dict(e.variant),
+                "place": str(e.place) if e.place else "",
             }
             for e in variant.expect
         ],

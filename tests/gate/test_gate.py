@@ -7,11 +7,12 @@ import pytest
 
 from harness.cli import make
 from harness.commands.guard import guarded
-from harness.errors import UserError
+from harness.errors import Place, UserError
 from harness.gate import baseline as text
 from harness.gate.baseline import Baseline, Figure, Fingerprint, dump, from_run, merged
-from harness.gate.judge import Kind, closes, judge, worse
-from harness.records import Expectation, Verdict
+from harness.gate.changes import Kind, closes
+from harness.gate.judge import judge, worse
+from harness.records import AVAILABLE, Expectation, Verdict
 from harness.reporting.store import read
 from tests.reporting import fakes
 
@@ -25,17 +26,32 @@ def stored(tmp_path):
     counter = iter(range(1000))
 
     def make_run(
-        *, mask=None, expect=(), case="cases/a.yaml", version="2.13.0", cpu="", names=("numpy", TORCH), **checks
+        *,
+        mask=None,
+        expect=(),
+        case="cases/a.yaml",
+        version="2.13.0",
+        cpu="",
+        names=("numpy", TORCH),
+        backends=(),
+        rows=None,
+        cause="",
+        place="",
+        **checks,
     ):
-        one = fakes.variant(case, names, expect=expect)
+        one = fakes.variant(case, backends or names, expect=expect)
         events = [fakes.compared(one, "numpy", fakes.row(one, "numpy"))] if "numpy" in names else []
         checks = checks or {"value": ("pass", 1e-6)}
-        rows = [
-            fakes.row(one, TORCH, f"{name}.y", Verdict(verdict), measured=measured, version=version)
+        made = [
+            fakes.row(one, TORCH, f"{name}.y", Verdict(verdict), measured=measured, version=version, cause=cause)
             for name, (verdict, measured) in checks.items()
         ]
         masks = {"input": fakes.mask(0) if mask is None else mask}
-        events.append(fakes.compared(one, TORCH, *rows, masks=masks))
+        if rows:
+            made = [fakes.row(one, TORCH, name, Verdict(verdict), measured=None) for name, verdict in rows.items()]
+            masks = {}
+        made = [dataclasses.replace(row, place=place) for row in made]
+        events.append(fakes.compared(one, TORCH, *made, masks=masks))
         folder = fakes.store(tmp_path / f"run{next(counter)}", [one], events)
         run = read(folder)
         if cpu:
@@ -220,6 +236,70 @@ def test_a_known_difference_that_matches_nothing(stored):
 def test_a_known_difference_of_another_variant_is_not_unmatched(stored):
     expect = (Expectation("torch: none", "value.y", "of float16", variant={"dtype": "float16"}),)
     assert changes(stored(expect=expect), stored(expect=expect)) == []
+
+
+def test_an_unmatched_known_difference_is_told_with_its_place_and_the_nearest_name(stored):
+    place = Place("cases/a.yaml", 7, 5)
+    expect = (Expectation("torch: torch.nn.LSTN", "value.y", "a typo", place=place),)
+    (found,) = changes(stored(expect=expect), stored(expect=expect))
+    assert found.place == "cases/a.yaml:7:5"
+    assert "did you mean 'torch: torch.nn.LSTM'?" in found.message
+    expect = (Expectation(TORCH, "valeu.y", "a typo", place=place),)
+    (found,) = changes(stored(expect=expect), stored(expect=expect))
+    assert (found.kind, "did you mean 'value.y'?" in found.message) == (Kind.UNMATCHED, True)
+    assert closes([found])
+
+
+def test_what_could_not_run_makes_no_known_difference_unmatched(stored):
+    """It is missing, or a difference; that the known difference met no row is not its own fault."""
+    expect = (Expectation(TORCH, "value.y", "another formula"),)
+    before = stored(value=("known", 1.0), expect=expect)
+    for check, verdict in ((AVAILABLE, "error"), (AVAILABLE, "unsupported"), ("run.completes", "unsupported")):
+        now = stored(expect=expect, rows={check: verdict})
+        assert Kind.UNMATCHED not in {change.kind for change in changes(before, now)}
+        assert closes(changes(before, now))
+
+
+def test_what_was_not_selected_makes_no_known_difference_unmatched(stored):
+    expect = (Expectation(TORCH, "other.y", "another formula"),)
+    run = stored(expect=expect)
+    assert kinds(changes(run, run)) == [(Kind.UNMATCHED, "other.y")]
+    assert changes(run, run, partial=True) == []
+
+
+def test_an_implementation_of_other_versions_is_no_misspelling(stored):
+    """A whole backend leaves out what the installed version does not have; the file still speaks of it."""
+    expect = (Expectation("torch: keras.layers.LSTM", "value.y", "another formula"),)
+    run = stored(expect=expect, backends=("torch",))
+    assert changes(run, run) == []
+    expect = (Expectation("torch: keras.layers.LSTN", "value.y", "another formula"),)
+    run = stored(expect=expect, backends=("torch",))
+    assert kinds(changes(run, run)) == [(Kind.UNMATCHED, "value.y")]
+
+
+def test_a_known_difference_of_one_variant_of_a_file_is_matched(tmp_path):
+    expect = (Expectation(TORCH, "gradient.x", "another formula"),)
+    variants = [fakes.variant(f"cases/a.yaml::[rate={rate}]", (TORCH,), expect=expect) for rate in (0.25, 0.5)]
+    rows = [fakes.row(variants[0], TORCH, "gradient.x", Verdict.KNOWN), fakes.row(variants[1], TORCH, "value.y")]
+    events = [fakes.compared(one, TORCH, row) for one, row in zip(variants, rows, strict=True)]
+    run = read(fakes.store(tmp_path / "both", variants, events))
+    assert changes(run, run) == []
+    run = read(fakes.store(tmp_path / "one", variants[1:], events[1:]))
+    assert kinds(changes(run, run)) == [(Kind.UNMATCHED, "gradient.x")]
+
+
+def test_what_crashed_is_told_once_and_not_for_each_check(stored):
+    before = stored(value=("pass", 0.0), other=("pass", 0.0), third=("pass", 0.0))
+    found = changes(before, stored(rows={"run.completes": "crash"}))
+    assert kinds(found) == [(Kind.DIFFERENCE, "run.completes")]
+    assert found[0].message == "crash, and none of its 3 checks was made"
+    found = changes(before, stored(rows={"run.completes": "unsupported"}))
+    assert kinds(found) == [(Kind.MISSING, "run.completes")]
+
+
+def test_a_change_says_why_and_where(stored):
+    (found,) = changes(stored(), stored(value=("fail", 1.0), cause="gates swapped", place="cases/a.yaml:4:5"))
+    assert (found.cause, found.place) == ("gates swapped", "cases/a.yaml:4:5")
 
 
 @pytest.mark.parametrize(

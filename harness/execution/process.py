@@ -6,6 +6,7 @@ prints goes to a log file, whose end is quoted when it dies.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import os
 import secrets
@@ -38,7 +39,11 @@ class WorkerTimeout(WorkerError):
 
 
 class Worker:
-    """A running worker. `ask` is not thread-safe: one thread owns a worker."""
+    """A running worker. Not thread-safe but for `kill`: one thread owns a worker.
+
+    `post` sends a request, `take` waits for the oldest answer that is owed. Large arrays of an answer lie in a mapping; two
+    take turns, so that with at most one request posted ahead an answer is valid until the next but one is posted.
+    """
 
     def __init__(self, environment: Environment, backend: str) -> None:
         self.environment = environment
@@ -48,7 +53,10 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection[Any, Any] | None = None
         address = str(self._folder / "socket")
-        self._outbound, self._inbound = Arena(address + ".in"), Arena(address + ".out")
+        self._outbound = Arena(address + ".in")
+        self._inbound = (Arena(address + ".out0"), Arena(address + ".out1"))
+        #: The mapping of each answer that is owed, oldest first.
+        self._owed: collections.deque[int] = collections.deque()
         try:
             self._start(address)
         except BaseException:
@@ -93,19 +101,35 @@ class Worker:
 
         Raises WorkerDied or WorkerTimeout; after either the worker is of no further use (`kill` it).
         """
+        self.post(header, arrays)
+        return self.take(timeout)
+
+    def post(self, header: dict[str, Any], arrays: Arrays) -> None:
+        """Send a request. Raises WorkerDied.
+
+        One may be posted while another's answer is owed, if it is small (harness.execution.lane.SMALL): a large one would
+        overwrite arrays in use, or fill the socket while the worker waits to be read.
+        """
         assert self._connection is not None
+        # Where no answer is owed the last one has been consumed, and the first mapping serves again: the second one is made
+        # only where answers overlap.
+        side = 1 - self._owed[-1] if self._owed else 0
         try:
-            send(self._connection, header, arrays, self._outbound)
+            send(self._connection, {**header, "arena": side}, arrays, self._outbound)
         except OSError:
             raise self._died() from None
-        return self._receive(timeout)
+        self._owed.append(side)
 
-    def _receive(self, timeout: float) -> tuple[dict[str, Any], Arrays]:
+    def take(self, timeout: float) -> tuple[dict[str, Any], Arrays]:
+        """Wait for the oldest answer that is owed. Raises WorkerDied or WorkerTimeout, as `ask`."""
+        return self._receive(timeout, self._inbound[self._owed.popleft()])
+
+    def _receive(self, timeout: float, arena: Arena | None = None) -> tuple[dict[str, Any], Arrays]:
         assert self._connection is not None
         try:
             if not self._connection.poll(timeout):
                 raise WorkerTimeout(f"no answer within {timeout:g} s")
-            answer: tuple[dict[str, Any], Arrays] = receive(self._connection, self._inbound)
+            answer: tuple[dict[str, Any], Arrays] = receive(self._connection, arena)
         except (EOFError, OSError):
             raise self._died() from None
         return answer

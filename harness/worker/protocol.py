@@ -18,7 +18,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
-VERSION = 1
+VERSION = 2
 ALIGN = 64
 BFLOAT16 = "bfloat16"
 

@@ -187,7 +187,9 @@ def main(arguments: Sequence[str]) -> int:
     """Serve until told to stop. Returns the exit status."""
     address, backend = arguments[0], arguments[1]
     connection = Client(address, authkey=bytes.fromhex(os.environ.pop("HARNESS_AUTHKEY")))
-    inbound, outbound = Arena(address + ".in"), Arena(address + ".out")
+    inbound = Arena(address + ".in")
+    # An answer may still be read while the next one is written: the request names the mapping of its answer.
+    outbound = (Arena(address + ".out0"), Arena(address + ".out1"))
     hello = {"protocol": VERSION, "pid": os.getpid(), "python": platform.python_version(), "numpy": np.__version__}
     send(connection, hello, {})
     server = Server(backend)
@@ -200,6 +202,6 @@ def main(arguments: Sequence[str]) -> int:
             return 0
         answer, out = server.answer(header, arrays)
         try:
-            send(connection, answer, out, outbound)
+            send(connection, answer, out, outbound[header.get("arena", 0)])
         except (BrokenPipeError, ConnectionResetError):
             return 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from harness.tape import NORMAL, decisions, standard_normal
 #: Arrays of up to this many bytes are kept while a variant's backends run; larger ones are made anew for each.
 KEEP = 1 << 20
 GRADIENT = "gradient."
+Measured = TypeVar("Measured")
 
 
 class Context:
@@ -152,7 +154,15 @@ class Evidence:
         self.variant = context.variant
         self.passes = passes
         self._references: dict[int, Evaluation] = {}
+        self._measured: dict[Hashable, Any] = {}
         self._bounds: dict[int, dict[str, Bound]] = {}
+
+    def once(self, key: Hashable, measure: Callable[[], Measured]) -> Measured:
+        """What `measure` gives, measured once however many checks ask for it under this key."""
+        if key not in self._measured:
+            self._measured[key] = measure()
+        found: Measured = self._measured[key]
+        return found
 
     def of(self, *roles: str) -> list[tuple[Pass, PassResult]]:
         """The passes with one of these roles, in order."""

@@ -12,7 +12,7 @@ import itertools
 import numpy as np
 
 from harness.comparison.checks.mask import measured_axes, same
-from harness.comparison.checks.scale import scaled_site
+from harness.comparison.checks.scale import scale_of, scaled_site
 from harness.comparison.checks.state import distance, states
 from harness.comparison.checks.value import limit_of
 from harness.comparison.context import Evidence, MissingDraw, flat_result, flatten, wide
@@ -205,29 +205,11 @@ def seeds(evidence: Evidence) -> Profile:
 
 def scale(evidence: Evidence) -> Profile:
     """What survivors are multiplied by, and the rounding rules that give every bit of them."""
-    from harness.comparison.scaling import scaling
-
     site = scaled_site(evidence.context)
-    if site is None:
+    measured = "" if site is None else scale_of(evidence, site)
+    if isinstance(measured, str):
         return {}
-    before, after = [], []
-    for one, result in evidence.main:
-        drawn = evidence.drawn(one, result).get(site.at)
-        y = result.outputs.get("y")
-        evaluated = evidence.of(EVAL)
-        x = (
-            evidence.context.arrays()[0]["x"]
-            if site.at == "input"
-            else evaluated[0][1].outputs["y"]
-            if evaluated
-            else None
-        )
-        if drawn is None or y is None or x is None or x.shape != y.shape:
-            return {}
-        kept = np.broadcast_to(drawn, y.shape)
-        before.append(x[kept])
-        after.append(y[kept])
-    found = scaling(np.concatenate(before), np.concatenate(after), site.keep, evidence.variant.dtype)
+    found, _ = measured
     if not found.informative:
         return {}
     return {

@@ -51,6 +51,8 @@ def _in_float32(x: Array, keep: float, *, divide: bool) -> Array:
 
 
 HALF = ("float16", "bfloat16")
+#: Elements that are looked at together.
+CHUNK = 1 << 12
 # name: (meaning, rule). The right rules come first, so that a tie reads as the right one.
 RULES: dict[str, tuple[str, Rule]] = {
     "x / d(keep)": ("inverted", lambda x, keep: x / _d(keep, x)),
@@ -128,12 +130,8 @@ def scaling(x: Array, y: Array, keep: float, dtype: str | None = None) -> Scalin
     informative = np.isfinite(wide_x) & (wide_x != 0.0)
     if not informative.any():
         return Scaling((), (), "", 0, np.nan, np.nan, np.nan, x.size, 0, 0)
-    distances = {}
-    flushed = {}
     with np.errstate(all="ignore"):
-        for name, (_, rule) in RULES.items():
-            if _applies(name, x.dtype.name, keep):
-                distances[name], flushed[name] = _distance(x, y, rule(x, keep))
+        distances, flushed = _distances(x, y, keep)
         ratio = wide_y[informative] / wide_x[informative]
     rules = tuple(name for name, distance in distances.items() if distance == 0)
     nearest = min(distances, key=lambda name: distances[name])
@@ -152,12 +150,27 @@ def scaling(x: Array, y: Array, keep: float, dtype: str | None = None) -> Scalin
     )
 
 
-def _distance(x: Array, y: Array, predicted: Array) -> tuple[int, int]:
-    """The largest distance in ULPs between `y` and `predicted`, and how many flushed elements it passes over."""
+def _distances(x: Array, y: Array, keep: float) -> tuple[dict[str, int], dict[str, int]]:
+    """By rule: the largest distance in ULPs between `y` and what it predicts, and how many flushed elements it passes over."""
+    names = [name for name in RULES if _applies(name, x.dtype.name, keep)]
+    largest, flushed = np.zeros(len(names), np.uint64), np.zeros(len(names), np.int64)
+    # All rules of a chunk at once: few calls where arrays are small, and no more than the cache holds where they are large.
+    for start in range(0, x.size, CHUNK):
+        part, given = x[start : start + CHUNK], y[start : start + CHUNK]
+        predicted = np.stack([RULES[name][1](part, keep) for name in names])
+        distance, passed = _chunk(part, given, predicted)
+        np.maximum(largest, distance.max(axis=1), out=largest)
+        flushed += np.count_nonzero(passed, axis=1)
+    return dict(zip(names, largest.tolist(), strict=True)), dict(zip(names, flushed.tolist(), strict=True))
+
+
+def _chunk(x: Array, y: Array, predicted: Array) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+    """The distances (R, n) between y (n,) and R predictions, and which elements were flushed to zero."""
     tiny = SMALLEST_NORMAL[x.dtype.name]
-    small = (np.abs(predicted.astype(np.float64)) < tiny) | (np.abs(x.astype(np.float64)) < tiny)
-    flushed = small & (y.astype(np.float64) == 0.0) & (x.astype(np.float64) != 0.0)
+    wide = x.astype(np.float64)
+    zero = (y.astype(np.float64) == 0.0) & (wide != 0.0)
+    flushed = ((np.abs(predicted.astype(np.float64)) < tiny) | (np.abs(wide) < tiny)) & zero
     agree = flushed | (np.isnan(y) & np.isnan(predicted))
     left, right = ordered(np.ascontiguousarray(y)), ordered(np.ascontiguousarray(predicted.astype(y.dtype)))
     distance = np.where(left > right, left - right, right - left).view(np.uint64)
-    return int(np.where(agree, 0, distance).max()), int(np.count_nonzero(flushed))
+    return np.where(agree, np.uint64(0), distance), flushed

@@ -40,17 +40,14 @@ def scaled_site(context: Context) -> Site | None:
 @check("scale", lambda context: ["scale.survivors", "scale.rounding"] if scaled_site(context) else [])
 def scale(evidence: Evidence) -> Iterator[Finding]:
     """Survivors are inputs over the keep probability; the dropped are zero; a known rounding rule explains the bits."""
-    from harness.comparison.scaling import scaling
-
     site = scaled_site(evidence.context)
     assert site is not None
     elementwise = site.at == "input"
-    pairs = survivors(evidence, site)
-    if isinstance(pairs, str):
-        yield from (Finding(name, Verdict.FAIL, cause=pairs) for name in ("scale.survivors", "scale.rounding"))
+    measured = scale_of(evidence, site)
+    if isinstance(measured, str):
+        yield from (Finding(name, Verdict.FAIL, cause=measured) for name in ("scale.survivors", "scale.rounding"))
         return
-    before, after, stray = pairs
-    found = scaling(before, after, site.keep, evidence.variant.dtype)
+    found, stray = measured
     if not found.informative:
         cause = "no survivor has an input other than zero: nothing was compared"
         yield from (Finding(name, Verdict.ERROR, cause=cause) for name in ("scale.survivors", "scale.rounding"))
@@ -70,6 +67,21 @@ def scale(evidence: Evidence) -> Iterator[Finding]:
     yield _rounding(found, rules, exact=elementwise)
 
 
+def scale_of(evidence: Evidence, site: Site) -> tuple[Scaling, int] | str:
+    """The survivors' scale, and how many dropped elements are not zero; or why there is nothing to measure. Measured once."""
+
+    def measure() -> tuple[Scaling, int] | str:
+        from harness.comparison.scaling import scaling
+
+        pairs = survivors(evidence, site)
+        if isinstance(pairs, str):
+            return pairs
+        before, after, stray = pairs
+        return scaling(before, after, site.keep, evidence.variant.dtype), stray
+
+    return evidence.once(("scale", site.at), measure)
+
+
 def survivors(evidence: Evidence, site: Site) -> tuple[np.ndarray, np.ndarray, int] | str:
     """What was kept before and after the scaling, flat over all passes, and how many dropped elements are not zero.
 
@@ -77,8 +89,11 @@ def survivors(evidence: Evidence, site: Site) -> tuple[np.ndarray, np.ndarray, i
     """
     before, after, stray = [], [], 0
     for one, result in evidence.main:
-        y = result.outputs["y"]
-        x = evidence.context.arrays()[0]["x"] if site.at == "input" else evidence.of(EVAL)[0][1].outputs["y"]
+        y = result.outputs.get("y")
+        evaluated = evidence.of(EVAL)
+        if y is None or (site.at != "input" and not evaluated):
+            return "gave no output of that name" if y is None else "was not evaluated"
+        x = evidence.context.arrays()[0]["x"] if site.at == "input" else evaluated[0][1].outputs["y"]
         drawn = evidence.drawn(one, result).get(site.at)
         if drawn is None or x.shape != y.shape:
             return "drew nothing" if drawn is None else f"output {y.shape}, input {x.shape}"

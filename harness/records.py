@@ -308,6 +308,7 @@ class Compared:
     masks   canonical, by site: bool where kept, or float32 standard normals for other noise; of the first seed.
     detail  a traceback or a worker's last words, for a job that gave nothing.
     profile what the implementation was measured to do (harness.comparison.profile).
+    again   p-values of the statistical rows that are suspicious, by check: they are to be tried again on fresh draws.
     charts  figures that reports draw, plain values (harness.comparison.charts).
     """
 
@@ -318,6 +319,7 @@ class Compared:
     versions: Mapping[str, str] = field(default_factory=dict)
     detail: str = ""
     profile: Mapping[str, str] = field(default_factory=dict)
+    again: Mapping[str, float] = field(default_factory=dict)
     charts: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -5,12 +5,28 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from harness.comparison.compare import compare
 from harness.comparison.context import Context
+from harness.comparison.retry import sampled, second_stage
+from harness.comparison.sampling import staged
 from harness.execution.plan import PlannedJob, expand, passes_of, planned
 from harness.execution.pool import Pool
-from harness.records import BackendRef, Compared, JobResult, Variant
+from harness.execution.retry import fresh_jobs
+from harness.records import Arrays, BackendRef, Compared, JobResult, Variant
+
+
+@dataclass(frozen=True)
+class Afresh:
+    """A job that draws afresh for a suspicious result, in the context of its variant."""
+
+    context: Context
+
+    def arrays(self) -> tuple[Arrays, Arrays, Arrays]:
+        """The variant's inputs and weights; gradients are not taken."""
+        inputs, weights, _ = self.context.arrays()
+        return inputs, weights, {}
 
 
 class Runner:
@@ -33,7 +49,9 @@ class Runner:
         self._day = today or datetime.date.today()
         self._profile = profile
         self._context: Context | None = None
-        self._pool: Pool[Compared, Context] = Pool(self._consume, lambda context: context.arrays(), on_start, jobs)
+        self._pool: Pool[Compared | JobResult, Context | Afresh] = Pool(
+            self._consume, lambda context: context.arrays(), on_start, jobs
+        )
 
     def __enter__(self) -> Runner:
         return self
@@ -53,7 +71,18 @@ class Runner:
         select  which backends to run; the others are left out of the plan.
         """
         for _, compared in self._pool.run(self._tasks(variants, select)):
-            yield compared
+            assert isinstance(compared, Compared)
+            yield self._again(compared) if compared.again else compared
+
+    def _again(self, compared: Compared) -> Compared:
+        """The verdicts of suspicious rows, after the same implementation has drawn afresh: the same worker, after its next jobs.
+
+        Seldom: a right implementation's row is suspicious once in ten thousand.
+        """
+        context = Context(compared.variant)
+        jobs = fresh_jobs(compared.variant, compared.backend, staged().factor)
+        drawn = [result for _, result in self._pool.run((job, Afresh(context)) for job in jobs)]
+        return second_stage(compared, [one for one in drawn if isinstance(one, JobResult)], context, self._day)
 
     def _tasks(
         self, variants: Iterable[Variant], select: Callable[[BackendRef], bool]
@@ -70,7 +99,9 @@ class Runner:
             self._context = Context(variant)
         return self._context
 
-    def _consume(self, result: JobResult, context: Context) -> Compared:
+    def _consume(self, result: JobResult, context: Context | Afresh) -> Compared | JobResult:
+        if isinstance(context, Afresh):
+            return sampled(result, context.context)
         return compare(result, context, self._day)
 
 

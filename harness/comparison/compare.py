@@ -67,10 +67,14 @@ def compare(result: JobResult, context: Context, today: datetime.date) -> Compar
         return gathered(result, [row(finding)], today)
     evidence = Evidence(context, result.passes, result.native, result.native_failure)
     evidence.job = result
-    rows = [row(finding) for finding in answers(evidence, owed)]
+    found = answers(evidence, owed)
+    rows = [row(finding) for finding in found]
     compared = with_causes(gathered(result, rows, today, masks(evidence)), evidence)
     return dataclasses.replace(
-        compared, profile=measured_profile(evidence), charts=drawn(lambda: charts.charts(evidence))
+        compared,
+        profile=measured_profile(evidence),
+        charts=drawn(lambda: charts.charts(evidence)),
+        again={finding.name: finding.again for finding in found if finding.again is not None},
     )
 
 

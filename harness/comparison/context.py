@@ -151,6 +151,8 @@ class Evidence:
         self.native_failure = native_failure
         #: whose evidence it is: implementation and versions; None where a check needs neither.
         self.job: JobResult | None = None
+        #: 2 where the passes were made because a first result was suspicious (harness.comparison.retry).
+        self.stage = 1
         self.variant = context.variant
         self.passes = passes
         self._references: dict[int, Evaluation] = {}

@@ -5,20 +5,17 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.comparison.statistics.design import (
-    FamilyWise,
     Outcome,
+    Stage,
     TwoStage,
     binomial_p,
     draws_needed,
     power,
-    smallest_bias,
-    two_stage,
 )
 
 
@@ -51,28 +48,24 @@ def test_draws_needed_meets_both_error_rates(rate: float, bias: float, alpha: fl
     for side in (bias, -bias):
         assert power(draws, rate, side, alpha) >= 1 - 1e-3
     assert min(power(draws * 3 // 4, rate, side, alpha) for side in (bias, -bias)) < 1 - 1e-3
-    assert smallest_bias(draws, rate, alpha, 1e-3) <= bias * 1.001
 
 
 def test_smallest_bias_is_honest() -> None:
-    bias = smallest_bias(10_000, 0.3, 1e-9)
-    assert 0.03 < bias < 0.06
-    assert min(power(10_000, 0.3, side, 1e-9) for side in (bias, -bias)) >= 1 - 1e-3 - 1e-9
-    assert smallest_bias(3, 0.5, 1e-9) == math.inf
-    assert smallest_bias(0, 0.5, 1e-9) == math.inf
+    design = TwoStage(1e-10)
+    bias = design.smallest_bias(10_000, 0.3)
+    assert 0.025 < bias < 0.04
+    assert min(design.power(10_000, 0.3, side) for side in (bias, -bias)) >= 1 - 1e-3 - 1e-9
+    assert design.smallest_bias(3, 0.5) == math.inf
+    assert design.smallest_bias(0, 0.5) == math.inf
+    needed = design.draws_needed(0.3, bias)
+    assert 9_000 < needed <= 10_100
+    assert design.smallest_bias(needed, 0.3) <= bias * 1.001
 
 
 @pytest.mark.parametrize("arguments", [(0.5, 0.6, 0.1), (0.0, 0.1, 0.1), (0.5, 0.0, 0.1), (0.5, 0.1, 0.0)])
 def test_impossible_designs_are_refused(arguments: tuple[float, float, float]) -> None:
     with pytest.raises(ValueError, match="no design"):
         draws_needed(*arguments)
-
-
-def test_family_wise() -> None:
-    assert FamilyWise(1e-6, 1000).level == pytest.approx(1e-9)
-    for alpha, tests in ((0.0, 1), (1.0, 1), (0.1, 0)):
-        with pytest.raises(ValueError, match="family"):
-            FamilyWise(alpha, tests)
 
 
 def outcome(p_value: float, draws: int = 10) -> Outcome:
@@ -85,32 +78,33 @@ def test_nothing_drawn_rejects() -> None:
     assert not outcome(1e-8).rejects(1e-9)
 
 
-def test_two_stages_of_luck_and_of_bias() -> None:
-    design = TwoStage(1e-9, suspicious=1e-4)
-    assert design.second == pytest.approx(1e-5)
-    asked: list[int] = []
-
-    def more(count: int) -> np.ndarray:
-        asked.append(count)
-        return np.zeros(count)
-
-    def reads(first: float, second: float):  # type: ignore[no-untyped-def]
-        return lambda values: outcome(first if values.size == 7 else second, values.size)
-
-    values = np.zeros(7)
-    assert two_stage(reads(0.2, 0.0), values, more, design)[1] is False
-    assert asked == []  # nothing suspicious, nothing drawn
-    found, rejected = two_stage(reads(1e-5, 0.2), values, more, design)
-    assert (rejected, found.stages, asked) == (False, 2, [70])
-    found, rejected = two_stage(reads(1e-5, 1e-6), values, more, design)
-    assert rejected
-    assert found.rejects(design.level)
-    assert found.p_value == pytest.approx(1e-10)
-    # Without fresh draws a single test works at the whole level.
-    assert two_stage(reads(1e-8, 0.0), values, None, design)[1] is False
-    assert two_stage(reads(1e-10, 0.0), values, None, design)[1] is True
+def test_two_stages_decide_by_their_thresholds() -> None:
+    design = TwoStage(1e-10)
+    assert (design.outright, design.first) == (5e-11, 1e-4)
+    assert design.second == pytest.approx(5e-7)
+    first = {0.2: Stage.ACCEPT, 1.1e-4: Stage.ACCEPT, 1e-4: Stage.AGAIN, 6e-11: Stage.AGAIN, 5e-11: Stage.REJECT}
+    assert {p: design.judge(p) for p in first} == first
+    assert design.judge(math.nan) is Stage.REJECT
+    assert [design.judge(p, stage=2) for p in (6e-7, 4e-7, 1e-4)] == [Stage.ACCEPT, Stage.REJECT, Stage.ACCEPT]
+    assert design.judge(math.nan, stage=2) is Stage.REJECT
 
 
-def test_two_stages_refuse_too_few_fresh_draws() -> None:
-    with pytest.raises(ValueError, match="asked for 70"):
-        two_stage(lambda values: outcome(0.0), np.zeros(7), lambda count: np.zeros(3), TwoStage(1e-9))
+@pytest.mark.parametrize("tests", [1, 7, 100])
+@pytest.mark.parametrize(("level", "suspicious"), [(1e-10, 1e-4), (2e-3, 0.05), (0.1, 0.01)])
+def test_two_stages_together_keep_the_level_of_the_family(tests: int, level: float, suspicious: float) -> None:
+    design = TwoStage(level, suspicious).among(tests)
+    assert tests * (design.outright + design.first * design.second) <= level * (1 + 1e-12)
+
+
+def test_the_power_of_two_stages_is_that_of_the_first_at_a_lower_level() -> None:
+    design = TwoStage(1e-10)
+    bias = design.smallest_bias(2000, 0.3)
+    assert power(2000, 0.3, bias, 1e-10) < 0.75
+    assert design.power(2000, 0.3, bias) >= 1 - 1e-3 - 1e-9
+    assert design.power(2000, 0.3, 0.0) <= 1e-10
+
+
+@pytest.mark.parametrize("arguments", [(0.0,), (1.0,), (0.1, 0.0), (0.1, 0.1, 0), (0.1, 0.1, 1, 0)])
+def test_impossible_two_stages_are_refused(arguments: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="no design"):
+        TwoStage(*arguments)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.comparison.kernel_formats import FLOATS
-from harness.comparison.statistics.dependence import agreement, neighbour_tests, pair_test
+from harness.comparison.statistics.dependence import copy_tests, neighbour_tests, pair_test
 from harness.comparison.statistics.frequencies import binomial_p_values, combine, frequency_tests
 from harness.comparison.statistics.rates import KEEP_RULES, rate_test, realised_rate
 from harness.comparison.statistics.sharing import shared_axes
@@ -140,22 +140,32 @@ def test_pair_test_is_fishers() -> None:
     assert pair_test(a, b, "pairs").p_value == pytest.approx(min(1.0, 2 * min(tails)))
 
 
-def test_agreement() -> None:
-    first, other = mask(0.3), mask(0.3, seed=1)
-    same = agreement(first, first, 0.3)
-    assert same.identical
-    assert same.decidable(LEVEL)
-    assert same.dependence.rejects(LEVEL)
-    apart = agreement(first, other, 0.3)
-    assert not apart.identical
-    assert apart.agreeing / apart.elements == pytest.approx(0.58, abs=0.01)
-    assert not apart.dependence.rejects(LEVEL)
-    few = agreement(np.ones(3, bool), np.ones(3, bool), 0.1)
-    assert few.identical
-    assert not few.decidable(LEVEL)
-    assert few.luck == pytest.approx((0.01 + 0.81) ** 3)
-    complement = agreement(first, ~first, 0.5)
-    assert complement.dependence.rejects(LEVEL)
+def test_no_two_slices_are_copies() -> None:
+    kept = mask(0.3)
+    assert {one.name: one.p_value for one in copy_tests(kept, 0.3, AXES)} == {f"copies.{axis}": 1.0 for axis in AXES}
+    for axis, name in enumerate(AXES):
+        copied = np.moveaxis(kept.copy(), axis, 0)
+        copied[3] = copied[0]
+        found = {one.name: one for one in copy_tests(np.moveaxis(copied, 0, axis), 0.3, AXES)}
+        assert [key for key, one in found.items() if one.rejects(LEVEL)] == [f"copies.{name}"]
+        assert (found[f"copies.{name}"].measured, found[f"copies.{name}"].where) == (1.0, 3)
+        copied[3] = ~copied[0]
+        assert [one.name for one in copy_tests(np.moveaxis(copied, 0, axis), 0.3, AXES) if one.rejects(LEVEL)] == [
+            f"copies.{name}"
+        ]
+
+
+def test_copies_by_luck_are_no_copies() -> None:
+    (found, *_) = copy_tests(np.ones((2, 3), bool), 0.1)
+    assert found.p_value == pytest.approx(1.0)  # the measured share explains it
+    (found, *_) = copy_tests(mask(0.5, shape=(40, 3)), 0.5)
+    assert found.measured > 30
+    assert found.p_value == 1.0
+    rng = np.random.default_rng(5)
+    p_values = np.array([copy_tests(rng.random((4, 6)) >= 0.5, 0.5)[0].p_value for _ in range(4000)])
+    for level in (0.4, 0.2):
+        assert np.mean(p_values <= level) <= level + 4 * np.sqrt(level / 4000)
+    assert np.mean(p_values < 1.0) > 0.1
 
 
 def test_shared_axes_measured() -> None:
@@ -200,7 +210,7 @@ def test_p_values_of_small_right_masks(shape: list[int], rate: float, seed: int)
     kept = mask(rate, seed, tuple(shape))
     other = mask(rate, seed + 1, tuple(shape))
     outcomes = [rate_test(kept, rate), *frequency_tests(kept, rate), *neighbour_tests(kept)]
-    outcomes.append(agreement(kept, other, rate).dependence)
+    outcomes += [pair_test(kept, other, "pairs"), *copy_tests(kept, rate)]
     for outcome in outcomes:
         assert 0.0 < outcome.p_value <= 1.0
         assert not outcome.rejects(LEVEL)

@@ -10,16 +10,23 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.comparison.context import Context, Evidence
 from harness.records import BackendRef, Verdict
+
+if TYPE_CHECKING:
+    from harness.comparison.statistics.design import Stage
 
 Answer = Iterable["Finding"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A check's answer. `name` is the row's check (a family such as `value.*` answers once for each of its names)."""
+    """A check's answer. `name` is the row's check (a family such as `value.*` answers once for each of its names).
+
+    again   the p-value of a statistical check whose result is suspicious, to be tried again on fresh draws; else None.
+    """
 
     name: str
     verdict: Verdict
@@ -30,6 +37,31 @@ class Finding:
     cause: str = ""
     note: str = ""
     seed: str = ""
+    again: float | None = None
+
+
+def settled(
+    name: str,
+    judged: Stage,
+    p_value: float,
+    measured: float,
+    limit: float,
+    unit: str,
+    where: str,
+    cause: str,
+    note: str,
+) -> Finding:
+    """A statistical check's answer, `cause` where it rejects; a suspicious one passes for now, and says so.
+
+    p_value  of all the tests of the check together (Bonferroni).
+    """
+    if judged == "again":
+        again = min(1.0, p_value)
+        return Finding(name, Verdict.PASS, measured, limit, unit, where, note=f"{note}; suspicious", again=again)
+    bad = judged == "reject"
+    return Finding(
+        name, Verdict.FAIL if bad else Verdict.PASS, measured, limit, unit, where, cause if bad else "", note
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -11,8 +11,8 @@ from harness.comparison.checks.base import Finding, check
 from harness.comparison.context import Context, Evidence
 from harness.execution.plan import OTHER, REPEAT, active
 from harness.layers.base import tape_keys
-from harness.records import Pass, PassResult, Site, Verdict
-from harness.tape import BERNOULLI, NORMAL, UNIFORM, Draw, decisions
+from harness.records import PassResult, Site, Verdict
+from harness.tape import NORMAL, Draw, decisions
 
 #: Luck may make a right system look wrong (or a wrong one right) with at most this probability, for each check: 1e-6 over
 #: the ten thousand statistical rows of a large run (docs/statistics.md). A constant, so that no verdict depends on what
@@ -81,15 +81,6 @@ def valid_steps(context: Context, site: Site, draw: Draw) -> np.ndarray:
             sizes[batch], sizes[time] = len(lengths), draw.values.shape[time]
             valid &= (np.arange(sizes[time]) < np.asarray(lengths)[:, None]).reshape(sizes)
     return valid
-
-
-def common_steps(context: Context, site: Site, draw: Draw) -> Draw:
-    """The draw's steps that every sequence has: a box, so that elements have neighbours."""
-    if "lengths" not in context.variant.inputs or "time" not in site.axes:
-        return draw
-    axis = site.axes.index("time")
-    shortest = int(np.min(context.arrays()[0]["lengths"]))
-    return draw._replace(values=draw.values.take(range(min(shortest, draw.values.shape[axis])), axis))
 
 
 def measured_axes(site: Site, draw: Draw) -> tuple[set[str], set[str], set[str]]:
@@ -169,95 +160,6 @@ def decidable(site: Site, size: int) -> bool:
     """Whether an unshared axis of that size would not look shared by luck."""
     lines = sizes(site) // size if size else 0
     return size > 1 and float((site.rate**size + site.keep**size) ** lines) <= LUCK
-
-
-def realised(site: Site, draw: Draw) -> float:
-    """The rate that a draw really realises: its dtype and rule quantise the case's rate."""
-    from harness.comparison.statistics.rates import realised_rate
-
-    if draw.kind == UNIFORM:
-        return float(realised_rate(site.rate, draw.values.dtype.name, draw.rule))
-    return float(1.0 - draw.params["keep"]) if "keep" in draw.params else site.rate
-
-
-def pooled(evidence: Evidence, key: str) -> list[tuple[Pass, PassResult, Draw]]:
-    """The independent draws of a site: every seed's, without the repeat."""
-    roles = (evidence.variant.mode, OTHER)
-    return [(one, result, result.draws[key]) for one, result in evidence.of(*roles) if key in result.draws]
-
-
-def bernoulli_keys(context: Context) -> list[tuple[Site, str]]:
-    """The sites that decide, with their tape keys."""
-    return [(site, key) for site, key, kind in keys(context) if kind == BERNOULLI and sizes(site)]
-
-
-@check("mask.rate", lambda context: ["mask.rate"] if native(context) and bernoulli_keys(context) else [])
-def rate(evidence: Evidence) -> Iterator[Finding]:
-    """The share dropped is what the rate gives: an exact binomial test, and the rate asked for at the border."""
-    from harness.comparison.statistics.design import smallest_bias
-    from harness.comparison.statistics.rates import rate_test
-
-    found = []
-    for site, key in bernoulli_keys(evidence.context):
-        draws = pooled(evidence, key)
-        if not draws:
-            found.append(Finding("mask.rate", Verdict.FAIL, cause=f"{key}: drew nothing"))
-            continue
-        real = realised(site, draws[0][2])
-        kept = np.concatenate(
-            [decisions(draw, site.rate)[valid_steps(evidence.context, site, draw)] for _, _, draw in draws]
-        )
-        outcome = rate_test(kept, real)
-        bias = smallest_bias(outcome.draws, real, LUCK)
-        note = f"{key}: p = {outcome.p_value:.2g} over {outcome.draws} draws"
-        note += f", which show a bias of {bias:.2g}" if bias < 1.0 else ", too few to show any bias"
-        # Half a unit of the coarsest border parameter (float32) is no other rate; a coarser draw is told in the note.
-        if draws[0][2].kind == BERNOULLI and abs(real - site.rate) > 2.0**-20:
-            cause = f"{key}: asks the generator for a drop rate of {real:.6g}, the case has {site.rate:.6g}"
-            found.append(Finding("mask.rate", Verdict.FAIL, real, site.rate, "drop rate asked", key, cause, note))
-            continue
-        if real != site.rate and draws[0][2].kind == UNIFORM:
-            note += f"; a {draws[0][2].values.dtype.name} draw realises {real:.6g} of {site.rate:.6g}"
-        bad = outcome.rejects(LUCK)
-        cause = f"{key}: drops {outcome.measured:.4g} of {outcome.draws}, p = {outcome.p_value:.1g}" if bad else ""
-        verdict = Verdict.FAIL if bad else Verdict.PASS
-        found.append(Finding("mask.rate", verdict, outcome.measured, real, "dropped share", key, cause, note))
-    yield worst(found)
-
-
-@check("mask.independence", lambda context: ["mask.independence"] if independent_plans(context) else [])
-def independence(evidence: Evidence) -> Iterator[Finding]:
-    """Neighbours along every axis, and masks of different seeds, are independent (Fisher's exact test)."""
-    from harness.comparison.statistics.dependence import neighbour_tests, pair_test
-    from harness.comparison.statistics.design import FamilyWise
-
-    outcomes = []
-    for site, key in bernoulli_keys(evidence.context):
-        told = [common_steps(evidence.context, site, draw) for _, _, draw in pooled(evidence, key)]
-        masks = [decisions(draw, site.rate) for draw in told]
-        for mask in masks:
-            outcomes += [(key, outcome) for outcome in neighbour_tests(mask, site.axes)]
-        outcomes += [
-            (key, pair_test(first, second, "seeds"))
-            for first, second in itertools.pairwise(masks)
-            if first.shape == second.shape
-        ]
-    tested = [(key, outcome) for key, outcome in outcomes if outcome.draws]
-    if not tested:
-        yield Finding("mask.independence", Verdict.ERROR, cause="no pairs to compare")
-        return
-    level = FamilyWise(LUCK, len(tested)).level
-    key, outcome = min(tested, key=lambda item: item[1].p_value)
-    bad = outcome.rejects(level)
-    note = f"{key} {outcome.name}: p = {outcome.p_value:.2g}, worst of {len(tested)} tests"
-    cause = f"{key}: {outcome.name} are correlated ({outcome.measured:.2f}), p = {outcome.p_value:.1g}" if bad else ""
-    verdict = Verdict.FAIL if bad else Verdict.PASS
-    yield Finding("mask.independence", verdict, outcome.p_value, level, "p-value", key, cause, note)
-
-
-def independent_plans(context: Context) -> bool:
-    """Worth asking only where enough pairs exist for a dependence to be seen at all."""
-    return native(context) and any(sizes(site) >= 64 for site, _ in bernoulli_keys(context))
 
 
 @check("mask.same_seed", lambda context: ["mask.same_seed"] if native(context) and active_sites(context) else [])
@@ -374,9 +276,3 @@ def backward_plans(context: Context) -> bool:
 def same(first: np.ndarray, second: np.ndarray) -> bool:
     """Bit for bit the same: a NaN equals the same NaN, and -0.0 is not 0.0."""
     return first.shape == second.shape and first.dtype == second.dtype and first.tobytes() == second.tobytes()
-
-
-def worst(findings: Iterable[Finding]) -> Finding:
-    """The first finding that is not a pass, else the first."""
-    found = list(findings)
-    return next((one for one in found if one.verdict is not Verdict.PASS), found[0])

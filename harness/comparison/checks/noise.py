@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness.comparison.checks.base import Finding, check
+from harness.comparison.checks.base import Finding, check, settled
 from harness.comparison.checks.mask import LUCK, active_sites
 from harness.comparison.context import Context, Evidence
+from harness.comparison.sampling import staged
 from harness.execution.plan import OTHER
 from harness.records import Site, Verdict
 from harness.rounding import unit_roundoff
@@ -63,6 +64,7 @@ def applied(evidence: Evidence, site: Site) -> tuple[np.ndarray, float]:
 @check("noise", lambda context: ["noise.family", "noise.mean", "noise.spread"] if noisy_site(context) else [])
 def noise(evidence: Evidence) -> Iterator[Finding]:
     """Normal, with the mean and the standard deviation that the layer's formula gives."""
+    from harness.comparison.statistics.families import families
     from harness.comparison.statistics.normal import distribution_test, mean_test, spread_test
 
     site = noisy_site(evidence.context)
@@ -74,13 +76,16 @@ def noise(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(name, Verdict.ERROR, cause="no element shows the noise: nothing was compared")
             continue
         outcome = test(values, room)
-        bad = outcome.rejects(LUCK)
+        judged = staged().judge(outcome.p_value, evidence.stage)
         note = f"p = {outcome.p_value:.2g} over {outcome.draws} elements"
         what = {"noise.family": "is not normal", "noise.mean": "has another mean", "noise.spread": "has another spread"}
         cause = f"the noise over its standard deviation {what[name]}: {outcome.measured:.4g}, p = {outcome.p_value:.1g}"
-        verdict = Verdict.FAIL if bad else Verdict.PASS
+        if name == "noise.family" and judged == "reject":
+            fits = [family for family in families(values, LUCK, room) if family != "normal"]
+            # A normal family here is one of another mean or spread, which the other two rows say.
+            cause += f"; it fits {' and '.join(fits)} noise" if fits else ""
         unit = "distance" if name == "noise.family" else "stddev"
-        yield Finding(name, verdict, outcome.measured, outcome.expected, unit, cause=cause if bad else "", note=note)
+        yield settled(name, judged, outcome.p_value, outcome.measured, outcome.expected, unit, "", cause, note)
 
 
 @check("noise.elements", lambda context: ["noise.elements"] if noisy_site(context) else [])

@@ -1,4 +1,4 @@
-"""Independence: of neighbours along each axis, and of masks from different calls or seeds.
+"""Independence: of neighbours along each axis, and of slices anywhere along it; calls or seeds may be an axis too.
 
 Pairs that do not overlap give a 2 x 2 table of (first dropped, second dropped). Given its margins its corner is
 hypergeometric when the two are independent (Fisher's exact test), whatever the rate, so a wrong rate is not taken for a
@@ -8,7 +8,6 @@ dependence.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -65,34 +64,33 @@ def neighbour_tests(decisions: NDArray[Any], axes: tuple[str, ...] | None = None
     return outcomes
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How two masks of one shape compare.
+def copy_tests(decisions: NDArray[Any], rate: float, axes: tuple[str, ...] | None = None) -> list[Outcome]:
+    """One test for each axis longer than 1: no slice along it is a copy of another, or its opposite, however far apart.
 
-    identical: every decision is the same. luck: the probability that two independent masks of the rate are identical.
-    elements, agreeing: how many decisions there are and how many are the same. dependence: Fisher's exact test over
-    them.
+    Two independent decisions agree with probability a = r**2 + (1 - r)**2 >= 1/2 and differ with 1 - a. So n of them all
+    agree or all differ with at most 2 a**n, and any two of s slices do with at most s (s - 1) a**n, which is the p-value
+    where two do (else it is 1). r: `rate`, or the measured share where that makes luck more probable, so that a wrong rate is
+    not taken for a dependence. measured is the number of slices that are like an earlier one, `where` the first of them.
     """
-
-    identical: bool
-    luck: float
-    elements: int
-    agreeing: int
-    dependence: Outcome
-
-    def decidable(self, level: float) -> bool:
-        """False where luck alone makes independent masks identical too often: then nothing can be said."""
-        return self.luck <= level
-
-
-def agreement(first: NDArray[Any], second: NDArray[Any], rate: float) -> Agreement:
-    """Compare two masks (bool, one shape, shared axes of size 1) drawn in different calls or from different seeds.
-
-    Two independent decisions agree with probability rate**2 + (1 - rate)**2, and n of them with its n-th power.
-    Raises ValueError where the shapes differ.
-    """
-    a, b = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
-    test = pair_test(a, b, "repeats")
-    agreeing = int(np.count_nonzero(a == b))
-    luck = (rate**2 + (1.0 - rate) ** 2) ** a.size
-    return Agreement(agreeing == a.size, luck, int(a.size), agreeing, test)
+    kept = np.asarray(decisions, dtype=bool)
+    names = _names(kept.ndim, axes)
+    share = 1.0 - float(kept.mean()) if kept.size else rate
+    agree = max(r**2 + (1.0 - r) ** 2 for r in (rate, share))
+    outcomes = []
+    for axis, size in enumerate(kept.shape):
+        if size < 2 or kept.size == 0:
+            continue
+        lines = kept.size // size
+        seen: set[bytes] = set()
+        copies = []
+        for position in range(size):
+            line = kept.take(position, axis=axis).reshape(-1)
+            text = np.packbits(line ^ line[0]).tobytes()
+            if text in seen:
+                copies.append(position)
+            seen.add(text)
+        luck = min(1.0, size * (size - 1) * agree**lines) if copies else 1.0
+        where = copies[0] if copies else None
+        name = f"copies.{names[axis]}"
+        outcomes.append(Outcome(name, float(len(copies)), 0.0, luck, int(kept.size), "copies", where))
+    return outcomes

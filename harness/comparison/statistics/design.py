@@ -7,20 +7,16 @@ stated size with probability at most beta. Fixing alpha, beta and the bias gives
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from harness.comparison.statistics.distributions import binomial_lower, binomial_upper, normal_quantile
 
-# One false alarm in a million runs of the whole suite.
-RUN_ALPHA = 1e-6
 # A bias of the stated size is missed once in a thousand.
 BETA = 1e-3
 
@@ -32,7 +28,7 @@ class Outcome:
     name: what was tested. measured, expected: the statistic and its value in a right system, in `unit`.
     p_value: the probability, at most, that a right system gives a statistic at least as far out. draws: how many
     independent values it rests on. where: the position that is farthest out, where the test has positions; None
-    elsewhere. stages: 1, or 2 when a suspicious first result was tried again on fresh draws.
+    elsewhere.
     """
 
     name: str
@@ -42,32 +38,10 @@ class Outcome:
     draws: int
     unit: str = ""
     where: int | None = None
-    stages: int = 1
 
     def rejects(self, level: float) -> bool:
         """True where a right system gives such a result with probability at most `level`. Nothing drawn rejects too."""
         return self.draws == 0 or not self.p_value > level
-
-
-@dataclass(frozen=True)
-class FamilyWise:
-    """Bonferroni's control of a family: `tests` tests, each at `level`, together raise a false alarm with at most
-    `alpha`.
-
-    Valid whatever the dependence between the tests (Bonferroni 1936; Dunn 1961).
-    """
-
-    alpha: float = RUN_ALPHA
-    tests: int = 1
-
-    def __post_init__(self) -> None:
-        if not 0.0 < self.alpha < 1.0 or self.tests < 1:
-            raise ValueError(f"a family needs 0 < alpha < 1 and at least one test, got {self}")
-
-    @property
-    def level(self) -> float:
-        """The level of each test."""
-        return self.alpha / self.tests
 
 
 def binomial_p(count: int, draws: int, probability: float) -> float:
@@ -114,71 +88,96 @@ def draws_needed(probability: float, bias: float, alpha: float, beta: float = BE
     return draws
 
 
-def smallest_bias(draws: int, probability: float, alpha: float, beta: float = BETA) -> float:
-    """The smallest bias, on the side where it is harder to see, that `draws` draws show; inf where there is none."""
-    if draws < 1 or not 0.0 < probability < 1.0:
-        return math.inf
+def least(probability: float, noticed: Callable[[float], float], beta: float) -> float:
+    """The smallest bias that `noticed` gives a probability of at least 1 - beta, on the side where it is harder to see."""
     found = []
     for sign, widest in ((1.0, 1.0 - probability), (-1.0, probability)):
-        if power(draws, probability, sign * widest, alpha) < 1.0 - beta:
+        if noticed(sign * widest) < 1.0 - beta:
             continue
         low, high = 0.0, widest
         for _ in range(40):
             middle = (low + high) / 2.0
-            seen = power(draws, probability, sign * middle, alpha) >= 1.0 - beta
+            seen = noticed(sign * middle) >= 1.0 - beta
             low, high = (low, middle) if seen else (middle, high)
         found.append(high)
     return max(found) if found else math.inf
 
 
+class Stage(StrEnum):
+    """What a test's p-value decides."""
+
+    ACCEPT = "accept"
+    AGAIN = "again"
+    REJECT = "reject"
+
+
 @dataclass(frozen=True)
 class TwoStage:
-    """A suspicious first result is tried again on fresh draws; both have to reject.
+    """A suspicious first result is tried again on `factor` times more fresh draws, which then decide alone.
 
-    level: the level of the two stages together. suspicious: the level of the first. Under a right system the stages are
-    independent, so the second may work at level / suspicious.
+    level: of the two stages together; half of it is spent on first results that are beyond doubt, half on the others.
+    suspicious: the level from which on a first result is tried again. tests: how many tests the level is shared among;
+    each gets the same part of every threshold (Bonferroni 1936; Dunn 1961: valid whatever the dependence between them).
+    Under a right system the stages are independent, so
+    the second may work at (level / 2) / suspicious, and all false alarms together stay below the level:
+    P(p1 <= outright) + P(p1 <= first) P(p2 <= second) <= level / 2 + level / 2.
     """
 
     level: float
     suspicious: float = 1e-4
+    tests: int = 1
+    factor: int = 10
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.level < 1.0 or not 0.0 < self.suspicious < 1.0 or self.tests < 1 or self.factor < 1:
+            raise ValueError(f"no design of two stages: {self}")
+
+    @property
+    def outright(self) -> float:
+        """The level at which a first result rejects by itself."""
+        return self.level / 2.0 / self.tests
 
     @property
     def first(self) -> float:
-        """The level of the first stage."""
-        return max(self.suspicious, self.level)
+        """The level at which a first result is tried again."""
+        return max(self.suspicious, self.level) / self.tests
 
     @property
     def second(self) -> float:
         """The level of the second stage."""
-        return self.level / self.first
+        return self.level / 2.0 / max(self.suspicious, self.level) / self.tests
+
+    def among(self, tests: int) -> TwoStage:
+        """The same design for each of several tests, at the same level together."""
+        return dataclasses.replace(self, tests=tests)
+
+    def judge(self, p_value: float, stage: int = 1) -> Stage:
+        """What one test's p-value of a stage decides; NaN rejects. The second stage always decides."""
+        if not p_value > (self.outright if stage == 1 else self.second):
+            return Stage.REJECT
+        return Stage.AGAIN if stage == 1 and p_value <= self.first else Stage.ACCEPT
+
+    def power(self, draws: int, probability: float, bias: float) -> float:
+        """The probability that the exact binomial test of `draws` elements in two stages notices `probability + bias`."""
+        outright = power(draws, probability, bias, self.outright)
+        tried = power(draws, probability, bias, self.first) - outright
+        return outright + tried * power(self.factor * draws, probability, bias, self.second)
+
+    def draws_needed(self, probability: float, bias: float, beta: float = BETA) -> int:
+        """How many elements at first show a bias of that size, up or down. Raises ValueError as `draws_needed` does."""
+        draws = draws_needed(probability, bias, self.first, beta)
+        sides = [side for side in (bias, -bias) if 0.0 <= probability + side <= 1.0]
+        while min(self.power(draws, probability, side) for side in sides) < 1.0 - beta:
+            draws += max(1, draws // 100)
+        return draws
+
+    def smallest_bias(self, draws: int, probability: float, beta: float = BETA) -> float:
+        """The smallest bias that `draws` elements at first show in two stages; inf where there is none."""
+        if draws < 1 or not 0.0 < probability < 1.0:
+            return math.inf
+        return _smallest(self, draws, probability, beta)
 
 
-def two_stage(
-    test: Callable[[NDArray[Any]], Outcome],
-    draws: NDArray[Any],
-    draw_more: Callable[[int], NDArray[Any]] | None,
-    design: TwoStage,
-    factor: int = 10,
-) -> tuple[Outcome, bool]:
-    """Test `draws`; where the result is suspicious test `draw_more(factor * draws.size)` instead. Returns (outcome,
-    rejected).
-
-    draw_more: gives at least that many fresh elements, independent of the first ones, in the layout that `test` takes;
-    None: nothing more can be drawn, and one test works at the whole level. The outcome's p-value is that of both stages
-    together, so that ``outcome.rejects(design.level)`` is the verdict too.
-
-    Raises ValueError when `draw_more` gives fewer elements than were asked for.
-    """
-    outcome = test(draws)
-    if draw_more is None or outcome.draws == 0:
-        return outcome, outcome.rejects(design.level)
-    if not outcome.rejects(design.first):
-        return outcome, False
-    wanted = factor * int(np.size(draws))
-    more = draw_more(wanted)
-    if np.size(more) < wanted:
-        raise ValueError(f"asked for {wanted} fresh draws, got {np.size(more)}")
-    again = test(more)
-    joint = min(1.0, design.first * again.p_value)
-    final = Outcome(again.name, again.measured, again.expected, joint, again.draws, again.unit, again.where, stages=2)
-    return final, final.rejects(design.level)
+@lru_cache(maxsize=1024)
+def _smallest(design: TwoStage, draws: int, probability: float, beta: float) -> float:
+    return least(probability, lambda bias: design.power(draws, probability, bias), beta)

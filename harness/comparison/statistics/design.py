@@ -95,7 +95,7 @@ def least(probability: float, noticed: Callable[[float], float], beta: float) ->
         if noticed(sign * widest) < 1.0 - beta:
             continue
         low, high = 0.0, widest
-        for _ in range(40):
+        for _ in range(24):
             middle = (low + high) / 2.0
             seen = noticed(sign * middle) >= 1.0 - beta
             low, high = (low, middle) if seen else (middle, high)

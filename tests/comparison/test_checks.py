@@ -384,14 +384,24 @@ FAULTS: dict[str, tuple[Variant, Mutate, str, Verdict]] = {
             result, outputs={name: array for name, array in result.outputs.items() if name != "c"}
         ),
         "value.c",
-        Verdict.UNSUPPORTED,
+        Verdict.ERROR,
     ),
     "a gradient is missing": (
         LSTM,
         gradients(lambda found: {name: array for name, array in found.items() if name != "bias"}),
         "gradient.bias",
-        Verdict.UNSUPPORTED,
+        Verdict.ERROR,
     ),
+    "no output c, and so none repeated": (
+        LSTM,
+        lambda _c, _one, result: dataclasses.replace(
+            result, outputs={name: array for name, array in result.outputs.items() if name != "c"}
+        ),
+        "repeat.forward",
+        Verdict.ERROR,
+    ),
+    "no gradients at all": (LSTM, gradients(lambda _found: {}), "repeat.gradient", Verdict.ERROR),
+    "no gradients of a dropout": (DROPOUT, gradients(lambda _found: {}), "mask.backward", Verdict.ERROR),
     "gradient of the bias doubled": (
         LSTM,
         gradients(lambda found: {**found, "bias": found["bias"] * 2}),
@@ -423,6 +433,18 @@ def test_a_planted_fault_is_caught_by_its_check(name: str) -> None:
     assert found[check].verdict is verdict, {key: (row.verdict, row.cause) for key, row in found.items()}
     if verdict is not Verdict.PASS:
         assert found[check].cause
+
+
+def test_what_was_owed_and_not_given_is_named_and_never_a_refusal() -> None:
+    found = rows(LSTM, gradients(lambda _found: {}))
+    assert {row.verdict for check, row in found.items() if "gradient" in check} == {Verdict.ERROR}
+    assert "`gradients: false`" in found["gradient.x"].cause
+    found = rows(LSTM, gradients(lambda given: {"x": given["x"]}))
+    assert found["gradient.bias"].cause == "gave no gradient of bias; it gave: x"
+    assert found["gradient.x"].verdict is Verdict.PASS
+    found = rows(LSTM, lambda _c, _one, result: dataclasses.replace(result, outputs={"y": result.outputs["y"]}))
+    assert found["value.c"].cause == "gave no output c; it gave: y"
+    assert found["repeat.forward"].cause == "gave no output h, c; it gave: y"
 
 
 def test_every_check_has_its_fault() -> None:

@@ -251,7 +251,8 @@ def backward(evidence: Evidence) -> Iterator[Finding]:
     for one, result in evidence.main:
         gradient, drawn = result.gradients.get("x"), evidence.drawn(one, result).get(site.at)
         if gradient is None or drawn is None:
-            yield Finding("mask.backward", Verdict.UNSUPPORTED, cause="gave no gradient of x or drew nothing")
+            cause = "drew nothing" if drawn is None else "gave no gradient of x: nothing was compared"
+            yield Finding("mask.backward", Verdict.FAIL if drawn is None else Verdict.ERROR, cause=cause)
             return
         kept = np.broadcast_to(drawn, gradient.shape)
         told = np.asarray(cotangent, dtype=np.float64) != 0

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from harness.comparison.checks.base import Finding, check
 from harness.comparison.checks.mask import distinct, same
-from harness.comparison.context import Context, Evidence
+from harness.comparison.checks.value import absent, names
+from harness.comparison.context import GRADIENT, Context, Evidence, flat_result
 from harness.execution.plan import REPEAT
 from harness.records import Arrays, Verdict
 
@@ -21,13 +22,18 @@ def repeat(evidence: Evidence) -> Iterator[Finding]:
     """Outputs and gradients of the repeated pass are bit-equal to the first."""
     one, first = evidence.main[0]
     again = evidence.of(REPEAT)
-    yield _finding("repeat.forward", [first.outputs, *(result.outputs for _, result in again)], str(one.seed))
-    if evidence.variant.gradients:
-        if not first.gradients:
-            yield Finding("repeat.gradient", Verdict.UNSUPPORTED, cause="gave no gradients")
-        else:
+    flat = flat_result(first)
+    for row in plans(evidence.context):
+        gradients = row == "repeat.gradient"
+        owed = [name.removeprefix("value.") for name in names(evidence.context)]
+        missing = [name for name in owed if name.startswith(GRADIENT) == gradients and name not in flat]
+        if missing:
+            yield Finding(row, Verdict.ERROR, cause=absent(first, missing), seed=str(one.seed))
+        elif gradients:
             taken = [result.gradients for other, result in again if other.gradients]
-            yield _finding("repeat.gradient", [first.gradients, *taken], str(one.seed))
+            yield _finding(row, [first.gradients, *taken], str(one.seed))
+        else:
+            yield _finding(row, [first.outputs, *(result.outputs for _, result in again)], str(one.seed))
 
 
 def _finding(name: str, runs: Sequence[Arrays], seed: str) -> Finding:

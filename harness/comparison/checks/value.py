@@ -6,13 +6,13 @@ is the case's own sensitivity to rounding (docs/tolerance.md).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from harness.comparison.checks.base import Finding, check
 from harness.comparison.context import GRADIENT, Context, Evidence, flat_result, flatten
 from harness.comparison.kernel import Comparison, compare_arrays
 from harness.comparison.tolerance import Bound
-from harness.records import Pass, Verdict
+from harness.records import Pass, PassResult, Verdict
 
 #: A deviation above this part of the limit is judged by the bound on the draws that it belongs to.
 NEAR = 4.0
@@ -47,10 +47,7 @@ def value(evidence: Evidence) -> Iterable[Finding]:
         for one, result in evidence.main:
             actual = flat_result(result).get(name)
             if actual is None:
-                what = "gradient" if name.startswith(GRADIENT) else "output"
-                findings.append(
-                    Finding(row, Verdict.UNSUPPORTED, cause=f"gave no {what} of that name", seed=str(one.seed))
-                )
+                findings.append(Finding(row, Verdict.ERROR, cause=absent(result, [name]), seed=str(one.seed)))
                 continue
             expected = flatten(evidence.reference(one, result))[name]
             limit, bound, own = limit_of(evidence.context, name, one.mode)
@@ -61,6 +58,16 @@ def value(evidence: Evidence) -> Iterable[Finding]:
                 comparison = compare_arrays(actual, expected, limit, dtype=evidence.variant.dtype, with_digest=False)
             findings.append(_finding(row, one, comparison, limit, bound, own))
         yield max(findings, key=_severity)
+
+
+def absent(result: PassResult, names: Sequence[str]) -> str:
+    """What is said of owed arrays that a pass did not give: nothing was compared, which is never a refusal in words."""
+    gradients = [name.removeprefix(GRADIENT) for name in names if name.startswith(GRADIENT)]
+    if gradients and not result.gradients:
+        return 'gave no gradients: a port may give them itself, under "gradients"; without any, set `gradients: false`'
+    wanted, given = (gradients, result.gradients) if gradients else (list(names), result.outputs)
+    what = "gradient of" if gradients else "output"
+    return f"gave no {what} {', '.join(wanted)}; it gave: {', '.join(given) or 'nothing'}"
 
 
 def _finding(row: str, one: Pass, comparison: Comparison, limit: float, bound: Bound, own: bool) -> Finding:
@@ -99,7 +106,7 @@ def _cause(comparison: Comparison) -> str:
 
 
 def _severity(finding: Finding) -> tuple[int, float]:
-    order = (Verdict.PASS, Verdict.UNSUPPORTED, Verdict.ILL_CONDITIONED, Verdict.ERROR, Verdict.FAIL)
+    order = (Verdict.PASS, Verdict.ILL_CONDITIONED, Verdict.ERROR, Verdict.FAIL)
     ratio = (
         finding.measured / finding.limit if finding.measured is not None and finding.limit else finding.measured or 0.0
     )

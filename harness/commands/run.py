@@ -89,13 +89,17 @@ def run(
     from harness import history as histories
     from harness.commands.power import measure
     from harness.commands.selection import backend_filter, select_cases
+    from harness.errors import UserError
     from harness.execution.plan import expand
     from harness.reporting import merging
     from harness.reporting.exits import Exit
+    from harness.reporting.files import undisturbed
     from harness.reporting.store import read
     from harness.reporting.writer import Writer
 
     part = merging.shard_of(shard) if shard else (1, 1)
+    if shard and history is not None:
+        raise UserError("--history: a shard is no run to remember; give it to `harness merge`, which has the whole one")
     variants = select_cases(paths, expression, thorough=True)
     keep = backend_filter(backends, variants)
     planned = {variant.id: {ref.label for ref in expand(variant, keep)} for variant in variants}
@@ -112,14 +116,17 @@ def run(
     done = merging.finished(before, planned, variants) if before and resume else set()
     if done:
         click.echo(f"{len(done)} of {len(variants)} cases are kept", err=True)
-    database = histories.prepare(out, history)
+    # A shard is no run: `harness merge` remembers the whole one.
+    database = None if shard else histories.prepare(out, history)
     writer = Writer.of(out, variants, ["harness", *sys.argv[1:]], shard)
     with writer:
         if before:
             writer.adopt(before, done)
         rest = [variant for variant in variants if variant.id not in done]
         interrupted = execute(rest, keep, writer, jobs=jobs, profile=profile, quiet=quiet, verbose=verbose)
-        writer.finish(interrupted=interrupted)
+        # What has been computed is kept, also where Ctrl-C comes now.
+        with undisturbed():
+            writer.finish(interrupted=interrupted)
     stored = read(out)
     if database is not None:
         histories.remember(stored, database)
@@ -157,6 +164,7 @@ def execute(
     from harness.commands.progress import Progress
     from harness.errors import HarnessError
     from harness.execution.plan import expand
+    from harness.reporting.files import undisturbed
     from harness.running import run as run_cases
 
     total = sum(1 for variant in variants for _ in expand(variant, keep))
@@ -164,9 +172,10 @@ def execute(
     with Progress(total, quiet=quiet, verbose=verbose) as progress:
         try:
             for event in run_cases(variants, select=keep, on_start=progress.start, jobs=jobs, profile=profile):
-                writer.add(event)
-                progress.done(event)
-                count += 1
+                with undisturbed():
+                    writer.add(event)
+                    progress.done(event)
+                    count += 1
         except KeyboardInterrupt:
             return True
     if count != total:

@@ -7,6 +7,8 @@ import hashlib
 import os
 import secrets
 import shutil
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -37,12 +39,36 @@ def publish_set(partial: Path, folder: Path, names: Sequence[str], marker: str) 
     """Move a set of finished files into `folder`. While `marker` is not there the set is not whole; it comes last."""
     for name in (*names, marker):
         flush(partial / name)
-    (folder / marker).unlink(missing_ok=True)
-    for name in names:
-        (partial / name).replace(folder / name)
-    sync_folder(folder)
-    (partial / marker).replace(folder / marker)
-    sync_folder(folder)
+    with undisturbed():
+        (folder / marker).unlink(missing_ok=True)
+        for name in names:
+            (partial / name).replace(folder / name)
+        sync_folder(folder)
+        (partial / marker).replace(folder / marker)
+        sync_folder(folder)
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back for a moment, so that what belongs together is done together; then they have their way.
+
+    A no-op in a thread other than the main one, where Python delivers no signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number in before:
+            signal.signal(number, lambda number, _frame: came.append(number))
+        yield
+    finally:
+        for number, handler in before.items():
+            # None: set outside Python, and not ours to know.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def flush(path: Path) -> None:

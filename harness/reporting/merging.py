@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.errors import UserError
 from harness.records import Variant
@@ -57,7 +59,21 @@ def merge(runs: Sequence[StoredRun], folder: Path, command: Sequence[str] = ()) 
     with Writer(folder, cases, sources, command) as writer:
         for run in runs:
             writer.adopt(run, {case["id"] for case in run.cases})
+        writer.machine = _machine([run.meta["machine"] for run in runs])
+        writer.started = min(datetime.datetime.fromisoformat(run.meta["started"]) for run in runs)
+        writer.seconds = sum(float(run.meta["seconds"]) for run in runs)
         return writer.finish(interrupted=any(run.meta["interrupted"] for run in runs))
+
+
+def _machine(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The machine of a merged run: that of its parts, with every processor where they had different ones.
+
+    So a baseline's fingerprint is that of the machines that computed, not of the one that merged.
+    """
+    merged = dict(parts[0])
+    for key in ("cpu", "machine", "system", "python"):
+        merged[key] = " + ".join(sorted({str(part.get(key, "")) for part in parts}))
+    return merged
 
 
 def finished(run: StoredRun, planned: dict[str, set[str]], variants: Sequence[Variant]) -> set[str]:

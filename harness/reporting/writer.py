@@ -71,7 +71,10 @@ class Writer:
         self._details: dict[int, list[dict[str, str]]] = {}
         self._profiles: dict[int, list[dict[str, Any]]] = {}
         self._versions: set[tuple[str, str, str]] = set()
-        self._started = datetime.datetime.now(datetime.UTC)
+        #: What run.json says of where and when it ran; of the parts of a merged run, which other machines may have run before.
+        self.machine: Mapping[str, object] | None = None
+        self.started = datetime.datetime.now(datetime.UTC)
+        self.seconds: float | None = None
         self._clock = time.perf_counter()
 
     @classmethod
@@ -224,9 +227,9 @@ class Writer:
             "format": FORMAT,
             "version": VERSION,
             "command": self.command,
-            "started": self._started.isoformat(timespec="seconds"),
-            "seconds": round(time.perf_counter() - self._clock, 3),
-            "machine": machine.describe(),
+            "started": self.started.isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - self._clock if self.seconds is None else self.seconds, 3),
+            "machine": self.machine or machine.describe(),
             "frameworks": [dict(zip(FRAMEWORK, v, strict=True)) for v in sorted(self._versions)],
             "shard": self.shard,
             "cases": len(self.cases),

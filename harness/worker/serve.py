@@ -18,6 +18,7 @@ import numpy as np
 from harness.adapters.base import Adapter, Implementation, Job, SiteSpec, Unsupported, implementations
 from harness.adapters.target import TargetError, target_adapter
 from harness.tape import TapeMismatch
+from harness.worker import orphan
 from harness.worker.protocol import VERSION, Arena, Arrays, receive, send
 
 #: Packages whose versions are recorded when they have been imported.
@@ -186,7 +187,12 @@ def device(backend: str) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Serve until told to stop. Returns the exit status."""
     address, backend = arguments[0], arguments[1]
-    connection = Client(address, authkey=bytes.fromhex(os.environ.pop("HARNESS_AUTHKEY")))
+    orphan.watch(address)
+    try:
+        connection = Client(address, authkey=bytes.fromhex(os.environ.pop("HARNESS_AUTHKEY")))
+    except (OSError, EOFError):
+        orphan.leave(address)
+        raise
     inbound = Arena(address + ".in")
     # An answer may still be read while the next one is written: the request names the mapping of its answer.
     outbound = (Arena(address + ".out0"), Arena(address + ".out1"))
@@ -197,6 +203,7 @@ def main(arguments: Sequence[str]) -> int:
         try:
             header, arrays = receive(connection, inbound)
         except (EOFError, OSError):
+            orphan.leave(address)
             return 0
         if header.get("op") == "exit":
             return 0
@@ -204,4 +211,5 @@ def main(arguments: Sequence[str]) -> int:
         try:
             send(connection, answer, out, outbound[header.get("arena", 0)])
         except (BrokenPipeError, ConnectionResetError):
+            orphan.leave(address)
             return 0

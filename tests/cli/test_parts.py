@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from harness import history as histories
 from harness.records import Verdict
 from harness.reporting.store import read
 
@@ -39,6 +40,42 @@ def test_shards_merge_to_the_same_report(harness, many, execution, tmp_path, cou
     assert masks[0] == masks[1] != []
     for key in ("cases", "comparisons", "rows", "counts", "exit_code", "frameworks", "interrupted"):
         assert first[key] == second[key]
+
+
+def test_the_merged_run_is_remembered_and_its_shards_are_not(harness, many, execution, tmp_path, capsys):
+    database = tmp_path / "reports" / "history.sqlite"
+    harness("run", "cases", "--history", str(database), "--out", "reports/first")
+    for number in (1, 2):
+        harness("run", "cases", "--shard", f"{number}/2", "--out", f"reports/part{number}")
+    assert [(one.shard, one.counts) for one in histories.runs(database)] == [("", {"pass": 12})]
+    assert harness("merge", "reports/part1", "reports/part2", "--out", "reports/merged")[0] == 0
+    assert [(one.shard, one.counts) for one in histories.runs(database)] == [("", {"pass": 12})] * 2
+    parts = [read(tmp_path / "reports" / f"part{number}").meta for number in (1, 2)]
+    past = histories.runs(database)[-1]
+    assert past.started == min(part["started"] for part in parts)
+    assert past.seconds == pytest.approx(sum(part["seconds"] for part in parts), abs=0.002)
+    figures = next(histories.figures(database, check="value.y", implementation="torch"))
+    assert [figure.run for figure in figures] == [1, 2]
+    assert harness("merge", "reports/part1", "reports/part2", "--out", "m", "--history", "new.sqlite")[0] == 0
+    assert len(histories.runs(tmp_path / "new.sqlite")) == 1
+
+
+def test_a_shard_cannot_be_remembered(harness, many, execution, tmp_path):
+    code, _, err = harness("run", "cases", "--shard", "1/2", "--history", "h.sqlite")
+    assert code == 4
+    assert "give it to `harness merge`" in err
+    assert not (tmp_path / "h.sqlite").exists()
+
+
+def test_a_merged_run_is_of_the_machines_that_ran_it(harness, many, execution, tmp_path):
+    for number in (1, 2):
+        harness("run", "cases", "--shard", f"{number}/2", "--out", f"part{number}")
+        meta = json.loads((tmp_path / f"part{number}/run.json").read_text())
+        meta["machine"] |= {"cpu": f"Processor {number}", "python": "3.12.1"}
+        (tmp_path / f"part{number}/run.json").write_text(json.dumps(meta))
+    harness("merge", "part1", "part2", "--out", "merged")
+    machine = read(tmp_path / "merged").meta["machine"]
+    assert (machine["cpu"], machine["python"]) == ("Processor 1 + Processor 2", "3.12.1")
 
 
 def test_what_is_not_all_shards_of_one_run_is_refused(harness, many, execution, tmp_path):

@@ -2,7 +2,7 @@
 
     results   for each output and gradient: `ulps`, elements by their distance in ULPs (at index 0 those at 0, at k > 0 those of
               more than 2**(k - 2) and at most 2**(k - 1)); `steps`, the largest deviation at each time step, where there is
-              time, each point standing for `per` steps; `worst`, the elements farthest off: index, seed, got, expected.
+              time, each point standing for `per` steps; `worst`, the elements farthest off: index, seed, got, expected, off by.
     noise     the noise that was applied, over its standard deviation: `counts` in equal bins from -REACH to REACH with what
               lies beyond in the first and the last, its `mean` and `stddev`, and `theory`, mean and standard deviation.
     scale     what each rounding rule of harness.comparison.scaling leaves, in ULPs, and the survivors' least and largest ratio.
@@ -21,12 +21,11 @@ import numpy as np
 
 from harness.comparison.checks.mask import active_sites
 from harness.comparison.checks.noise import applied, noisy_site, spread
-from harness.comparison.checks.scale import right_rules, scaled_site, survivors
+from harness.comparison.checks.scale import right_rules, scale_of, scaled_site
 from harness.comparison.checks.state import alternatives, distance, handover_plans, last_step_plans
 from harness.comparison.checks.value import names
 from harness.comparison.context import GRADIENT, Context, Evidence, flat_result, flatten
 from harness.comparison.kernel import compare_arrays
-from harness.comparison.scaling import scaling
 from harness.records import Arrays
 
 Chart = dict[str, Any]
@@ -81,7 +80,7 @@ def results(evidence: Evidence) -> Chart:
         worst = [one for seed, actual, expected in fitting for one in farthest(seed, actual, expected)]
         if worst:
             worst.sort(key=lambda one: -one[0])
-            chart["worst"] = [list(one[1:]) for one in worst[:LISTED]]
+            chart["worst"] = [[*one[1:], short(one[0])] for one in worst[:LISTED]]
         found[row] = chart
     return found
 
@@ -152,11 +151,10 @@ def noise(evidence: Evidence) -> Chart:
 def scale(evidence: Evidence) -> Chart:
     """The survivors against every rule of inverted scaling."""
     site = scaled_site(evidence.context)
-    pairs = survivors(evidence, site) if site is not None else ""
-    if site is None or isinstance(pairs, str):
+    measured = scale_of(evidence, site) if site is not None else ""
+    if site is None or isinstance(measured, str):
         return {}
-    before, after, _ = pairs
-    found = scaling(before, after, site.keep, evidence.variant.dtype)
+    found, _ = measured
     if not found.informative:
         return {}
     right = right_rules()

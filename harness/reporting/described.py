@@ -59,3 +59,8 @@ def position(case: Mapping[str, Any], ref: BackendRef) -> int:
         return labels.index(ref.label)
     backends = [backend for _, backend in case["backends"]]
     return backends.index(ref.backend) if ref.backend in backends else len(backends)
+
+
+def axes_of(case: Mapping[str, Any], mask: str) -> list[str]:
+    """The names of a mask's axes: those of the site that it belongs to, or none."""
+    return next((site["axes"] for site in case["sites"] if mask == site["at"] or mask.startswith(f"{site['at']}/")), [])

@@ -25,7 +25,10 @@ def charts_by_case(run: StoredRun, differing: Mapping[tuple[str, str], set[str]]
     differing: the checks that do not pass, by (case, label).
     """
     for case, lines in groupby(run.charts(), key=lambda one: one["case"]):
-        yield case, [[one["backend"], drawn(one["charts"], differing.get((case, one["backend"]), set()))] for one in lines]
+        yield (
+            case,
+            [[one["backend"], drawn(one["charts"], differing.get((case, one["backend"]), set()))] for one in lines],
+        )
 
 
 def drawn(charts: Mapping[str, Any], differing: set[str]) -> dict[str, Any]:

@@ -2,20 +2,22 @@
 
 Texts that repeat (implementations, checks, causes) stand once and are referred to by number; figures have four
 significant digits; a row ends at its last value that is not a default. The page's script (static/*.js) unpacks it;
-`FIELDS` is their contract.
+`FIELDS` is their contract, and `drawing` has that of the charts.
 """
 
 from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
-from harness.records import BACKENDS, Row
-from harness.reporting.pictures import picture
+from harness.records import BACKENDS, NOTICED, Power, Row, Verdict
+from harness.reporting.described import axes_of
+from harness.reporting.drawing import charts_by_case, powers_of
+from harness.reporting.pictures import gates_first, picture
 from harness.reporting.store import StoredRun
-from harness.reporting.summary import label
+from harness.reporting.summary import label, plain_label
 from harness.reporting.verdicts import MEANINGS, ORDER, SIGNS, severity, words
 
 Thing = TypeVar("Thing", bound=Hashable)
@@ -43,7 +45,10 @@ def pack(run: StoredRun) -> dict[str, Any]:
     described: dict[str, dict[str, str]] = {}
     cells: dict[str, dict[int, tuple[int, list[list[Any]]]]] = {}
     seconds: dict[tuple[str, int], float] = {}
+    differing: dict[tuple[str, str], set[str]] = {}
     for row in run.rows():
+        if row.verdict is not Verdict.PASS:
+            differing.setdefault((row.case, plain_label(row)), set()).add(row.check)
         name = visible(label(row))
         number = implementations(name)
         described.setdefault(
@@ -72,6 +77,8 @@ def pack(run: StoredRun) -> dict[str, Any]:
         for case in run.cases
     ]
     pictures = _add_masks(run, cases)
+    _add_charts(run, cases, differing)
+    faults, rows = _add_powers(run, cases)
     return {
         "meta": _meta(run),
         "verdicts": [[str(v), words(v), SIGNS[v], MEANINGS[v]] for v in ORDER],
@@ -84,6 +91,8 @@ def pack(run: StoredRun) -> dict[str, Any]:
         "sources": [visible(run.sources.get(path, ""), lines=True) for path in paths.known],
         "cases": cases,
         "pictures": pictures,
+        "faults": faults,
+        "powerRows": rows,
     }
 
 
@@ -156,8 +165,10 @@ def _add_masks(run: StoredRun, cases: list[dict[str, Any]]) -> list[dict[str, An
     for case, entry, mask in run.masks_by_case():
         key = f"{entry['sha256']}{entry['shape']}{entry['dtype']}"
         if key not in pictures:
-            described = picture(mask, math.prod(entry["shape"][:-2]))
-            if "stored" in entry and mask.shape[1] > 1:
+            if "stored" not in entry:
+                mask = gates_first(mask, axes_of(case, entry["name"]))
+            described = picture(mask, _panels(entry["shape"], axes_of(case, entry["name"])))
+            if "stored" in entry and mask.shape[-2] > 1:
                 described["pooled"] = True
             pictures[key] = (len(pictures), described)
         shape = "×".join(map(str, entry["shape"]))
@@ -168,6 +179,38 @@ def _add_masks(run: StoredRun, cases: list[dict[str, Any]]) -> list[dict[str, An
     return [described for _, described in pictures.values()]
 
 
+def _panels(shape: Sequence[int], axes: Sequence[str]) -> int:
+    """How many panels a mask of this shape has, its gates being panels."""
+    if "gates" in axes and len(axes) == len(shape):
+        at = list(axes).index("gates")
+        shape = [shape[at], *shape[:at], *shape[at + 1 :]]
+    return math.prod(shape[:-2])
+
+
+def _add_charts(run: StoredRun, cases: list[dict[str, Any]], differing: dict[tuple[str, str], set[str]]) -> None:
+    """Give each packed case its charts, by implementation."""
+    by_id = {case["id"]: packed for case, packed in zip(run.cases, cases, strict=True)}
+    for case, drawn in charts_by_case(run, differing):
+        by_id[case]["charts"] = [[visible(name), figures] for name, figures in drawn]
+
+
+def _add_powers(run: StoredRun, cases: list[dict[str, Any]]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Give each packed case what it notices: [fault, effect over limit, row], by number in what is returned."""
+    faults, rows = Numbers[tuple[str, str]](), Numbers[str]()
+
+    def packed(one: Power) -> list[Any]:
+        ratio = one.ratio if math.isfinite(one.ratio) else None
+        # Three digits, but never so that a fault changes sides.
+        short = figure(ratio, 3) if ratio is None or not math.isclose(ratio, NOTICED, rel_tol=0.01) else ratio
+        return [faults((visible(one.fault), visible(one.cause))), short, rows(visible(one.by))]
+
+    found = powers_of(run)
+    for case, target in zip(run.cases, cases, strict=True):
+        if case["id"] in found:
+            target["power"] = [packed(one) for one in found[case["id"]]]
+    return list(faults.known), list(rows.known)
+
+
 def _meta(run: StoredRun) -> dict[str, Any]:
     meta = run.meta
     return {
@@ -175,6 +218,7 @@ def _meta(run: StoredRun) -> dict[str, Any]:
         "exit_code": meta["exit_code"],
         "interrupted": bool(meta.get("interrupted")),
         "command": visible(" ".join(meta.get("command", []))),
+        "noticed": NOTICED,
     }
 
 

@@ -1,4 +1,4 @@
-"""Masks as pictures: panels over time (down) and features (across), pooled where they are large.
+"""Masks as pictures: panels over time (down) and features (across), one for each gate, pooled where they are large.
 
 A page draws them from a few bytes each: one bit an element while everything is kept or dropped, else one byte of grey.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,40 @@ import numpy as np
 DOWN, ACROSS, PANELS = 48, 96, 8
 
 
+def gates_first(mask: np.ndarray, axes: Sequence[str]) -> np.ndarray:
+    """The mask with its gates as panels, whatever lies before them; `axes` are the names of its axes."""
+    if "gates" not in axes or len(axes) != mask.ndim:
+        return mask
+    return np.moveaxis(mask, list(axes).index("gates"), 0)
+
+
+def shown_panels(mask: np.ndarray) -> np.ndarray:
+    """At most PANELS of a mask's panels, as (…, down, across): as many as fit along the first axis, then the next.
+
+    Of (gates 4, batch 6, time, features) these are two sequences of each gate.
+    """
+    mask = np.asarray(mask)
+    if mask.ndim < 2:
+        return mask.reshape(1, 1, -1)
+    room = PANELS
+    for axis, size in enumerate(mask.shape[:-2]):
+        mask = mask.take(range(min(size, room)), axis=axis)
+        room = max(1, room // max(1, min(size, room)))
+    return mask if mask.ndim > 2 else mask[None]
+
+
 def pool(mask: np.ndarray, down: int = DOWN, across: int = ACROSS) -> np.ndarray:
-    """Make a mask small enough to draw: (panels, down, across) or less, at most PANELS panels.
+    """Make a mask small enough to draw: (…, down, across) or less, at most PANELS panels (see `shown_panels`).
 
     A panel of one long row keeps its beginning, `down * across` elements; any other becomes means over blocks, float32, which
     are the shares kept of a boolean mask.
     """
-    panels = as_panels(mask)[:PANELS]
-    if panels.shape[1] == 1:
-        return panels[:, :, : down * across]
-    if panels.shape[1] <= down and panels.shape[2] <= across:
+    panels = shown_panels(mask)
+    if panels.shape[-2] == 1:
+        return panels[..., : down * across]
+    if panels.shape[-2] <= down and panels.shape[-1] <= across:
         return panels
-    return _pool_axis(_pool_axis(panels.astype(np.float32), 1, down), 2, across)
+    return _pool_axis(_pool_axis(panels.astype(np.float32), panels.ndim - 2, down), panels.ndim - 1, across)
 
 
 def wrap(panels: np.ndarray, across: int = ACROSS) -> np.ndarray:
@@ -59,13 +82,15 @@ def _pool_axis(array: np.ndarray, axis: int, most: int) -> np.ndarray:
 def picture(mask: np.ndarray, of: int | None = None) -> dict[str, Any]:
     """A mask as the page's script draws it; `of`: how many panels the whole mask has, if this is only its beginning.
 
-    `w`, `h`: elements across and down a panel; `n`: panels drawn; `of`: panels there are; `bits` (base64, most significant
+    `w`, `h`: elements across and down a panel; `n`: panels drawn; `of`: panels there are; `grid`: the panels drawn along each
+    of their axes, where there are several axes; `bits` (base64, most significant
     first, set where kept) or `grey` (base64, a byte an element: 255 is kept, or the largest value of other noise);
     `pooled` where an element of the picture stands for several; `wrapped` where one row was broken into several; `lo`,
     `hi`: the values that 0 and 255 stand for, unless they are 0 and 1.
     """
     panels = as_panels(mask)
-    small = pool(panels)
+    pooled = pool(mask)
+    small = as_panels(pooled)
     shown = wrap(small)
     described: dict[str, Any] = {
         "w": shown.shape[2],
@@ -73,6 +98,8 @@ def picture(mask: np.ndarray, of: int | None = None) -> dict[str, Any]:
         "n": shown.shape[0],
         "of": of or panels.shape[0],
     }
+    if pooled.ndim > 3:
+        described["grid"] = list(pooled.shape[:-2])
     if panels.shape[1] > 1 and small.shape[1:] != panels.shape[1:]:
         described["pooled"] = True
     if shown.shape != small.shape:

@@ -23,8 +23,8 @@ import numpy as np
 
 from harness.records import Compared, Variant, Verdict
 from harness.reporting import files, machine
-from harness.reporting.described import describe, position
-from harness.reporting.pictures import pool
+from harness.reporting.described import axes_of, describe, position
+from harness.reporting.pictures import gates_first, pool
 from harness.reporting.rows import COLUMNS, csv_line, csv_row, dump_row, load_row, to_json
 from harness.reporting.store import CASES, CHARTS, CSV, DATA, FORMAT, FRAMEWORK, MASKS, ROWS, RUN, VERSION, StoredRun
 from harness.reporting.summary import label
@@ -123,8 +123,9 @@ class Writer:
         self._blocks.append(_Block(case, order, label, start, self._rows.tell() - start))
         for number, (name, mask) in enumerate(event.masks.items()):
             entry = f"{case}/{hashlib.sha256(label.encode(errors='backslashreplace')).hexdigest()[:8]}/{number}"
+            stored = self._store(entry, mask, axes_of(self.cases[case], name))
             self._masks.setdefault(case, []).append(
-                {"backend": label, "order": order, "name": name, "entry": entry, **self._store(entry, mask)}
+                {"backend": label, "order": order, "name": name, "entry": entry, **stored}
             )
 
     def adopt(self, run: StoredRun, wanted: Container[str]) -> None:
@@ -159,14 +160,14 @@ class Writer:
         self._charts.write(text.encode(errors="backslashreplace") + b"\n")
         self._chart_blocks.append(_Block(case, order, label, start, self._charts.tell() - start))
 
-    def _store(self, entry: str, mask: np.ndarray) -> dict[str, Any]:
+    def _store(self, entry: str, mask: np.ndarray, axes: Sequence[str]) -> dict[str, Any]:
         mask = np.asarray(mask)
         digest = hashlib.sha256(np.ascontiguousarray(mask).tobytes()).hexdigest()[:16]
         described: dict[str, Any] = {"shape": list(mask.shape), "dtype": str(mask.dtype), "sha256": digest}
         if mask.dtype == bool and mask.size:
             described["kept"] = float(mask.mean())
         if mask.size > LARGEST:
-            mask = pool(mask)
+            mask = pool(gates_first(mask, axes))
             described["stored"] = list(mask.shape)
         self._save(entry, mask)
         return described

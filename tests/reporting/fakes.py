@@ -88,7 +88,7 @@ def charts(off=1.25e-7, noise=False):
                 "ulps": [20, 6, 3, 1],
                 "steps": [off / 8, off / 4, 0.0, off, off / 2],
                 "per": 1,
-                "worst": [["0, 3, 2", "0", 0.5 + off, 0.5], ["1, 4, 0", "1", 0.25, 0.25 + off / 2]],
+                "worst": [["0, 3, 2", "0", 0.5 + off, 0.5, off], ["1, 4, 0", "1", 0.25, 0.25 + off / 2, off / 2]],
             },
             "gradient.x": {"ulps": [30], "steps": [0.0] * 5, "per": 1},
         },
@@ -106,7 +106,7 @@ def charts(off=1.25e-7, noise=False):
 def compared(case, label, *rows, masks=None, detail="", profile=None, charts=None):
     one = ref(label)
     versions = {one.backend: VERSIONS[one.backend]}
-    return Compared(case, one, tuple(rows), masks or {}, versions, detail, profile or {}, charts or {})
+    return Compared(case, one, tuple(rows), masks or {}, versions, detail, profile=profile or {}, charts=charts or {})
 
 
 def small_run():

@@ -1,5 +1,4 @@
 import dataclasses
-import json
 import re
 from html.parser import HTMLParser
 
@@ -35,8 +34,7 @@ class Page(HTMLParser):
         self.texts.setdefault(self.open[-1] if self.open else "", []).append(data)
 
     def data(self):
-        inside = [text for text in self.texts["script"] if text.startswith('{"meta"')]
-        return json.loads(inside[0])
+        return html.unpacked(self.texts["script"][0])
 
 
 @pytest.fixture
@@ -278,7 +276,7 @@ def test_an_empty_run_has_a_page(tmp_path):
 
 def _palettes():
     text = html._text("static", "colours.css")
-    light, dark = text.split("@media (prefers-color-scheme: dark)")
+    light, dark = text.split("@media screen and (prefers-color-scheme: dark)")
     pairs = [dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", part)) for part in (light, dark)]
     return {"light": pairs[0], "dark": pairs[0] | pairs[1]}
 

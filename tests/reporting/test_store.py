@@ -96,8 +96,6 @@ def test_charts_come_back_in_the_order_of_the_cases(tmp_path):
     found = list(read(folder).charts())
     names = ("numpy", fakes.LSTM[0], fakes.LSTM[3])
     assert [(one["case"], one["backend"]) for one in found] == [(variants[0].id, name) for name in names]
-        (variants[0].id, n) for n in ("numpy", fakes.LSTM[0], fakes.LSTM[3])
-    ]
     assert found[0]["charts"] == events[0].charts
     assert found[-1]["charts"]["results"]["value.y"]["steps"] == ["inf", "nan"]
     # A merge or a resumed run takes them over, byte for byte.

@@ -73,8 +73,7 @@ const checksOf = (one, view) => {
       onclick: () => go(open ? { check: "", impl: "" } : { check, impl: name }, true),
     }, el("i", { "aria-hidden": "true" }, worst.verdict.sign), value));
   };
-  return el("section", { "aria-labelledby": "checks" },
-    el("h2", { id: "checks" }, "Checks", el("small", {}, "what was measured; press one for its limit, seeds and notes")),
+  return section("checks", "Checks", "what was measured; press one for its limit, seeds and notes",
     el("div", { class: "scroll" }, el("table", { class: "checks" },
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Check"), columns.map((implementation) => {
         const { backend, short, version, environment } = D.implementations[implementation];
@@ -95,7 +94,7 @@ const sourceOf = (one) => {
     return el("span", { class: marked.has(index + 1) ? "line marked" : "line" }, before, key ? el("span", { class: "key" }, key) : null,
       comment && !/["']/.test(comment[1]) ? [comment[1], el("span", { class: "comment" }, comment[2])] : rest);
   };
-  return el("section", { "aria-labelledby": "source" }, el("h2", { id: "source" }, "Source", el("small", { class: "isolate" }, one.path)),
+  return section("source", "Source", one.path,
     el("div", { class: "scroll" }, el("pre", { class: "source", tabindex: "0", "aria-label": `Source of ${one.path}` }, el("code", {}, text.replace(/\n+$/, "").split("\n").map(line)))));
 };
 
@@ -115,7 +114,7 @@ const profileOf = (one) => {
   const differ = lines.filter(([, values]) => values.size > 1);
   const same = lines.filter(([, values]) => values.size === 1);
   return el("section", { "aria-labelledby": "profile" },
-    el("h2", { id: "profile" }, "What was measured", el("small", {}, "from the draws and outputs of each implementation, never from a table"),
+    el("h2", { id: "profile", tabindex: "-1" }, "What was measured", el("small", {}, "from the draws and outputs of each implementation, never from a table"),
       one.profiles.length > 1 ? el("a", { class: "aside", href: link({ profiles: "1", a: one.profiles[0][0], b: one.profiles[1][0], ac: one.id, bc: one.id }, {}) }, "Compare two") : null),
     differ.length ? el("dl", { class: "entries" }, differ.map(line)) : null,
     same.length ? el("details", { open: !differ.length }, el("summary", {}, differ.length ? "The same in all" : "The same in all implementations", el("small", {}, String(same.length))), el("dl", { class: "entries" }, same.map(line))) : null);
@@ -141,22 +140,34 @@ const casePage = (one, view) => {
   const around = matching(view).sort(SORTS[view.sort]?.[1] ?? SORTS.worst[1]);
   const at = around.indexOf(one);
   const again = el("section", { "aria-labelledby": "again" }, el("h2", { id: "again" }, "Run it again"), copyable(`harness run ${quoted(one.id)}${view.impl ? ` --backend ${quoted(view.impl.replace(/ \[recipe\]$/, ""))}` : ""}`));
-  const near = (other, text, key) => other ? el("a", { href: link({ case: other.id, check: "", impl: "" }), rel: key }, text) : null;
+  const near = (other, text, key) => other ? el("a", { href: link({ case: other.id, check: "", impl: "", of: "", at: "" }), rel: key }, text) : null;
+  const charts = chartsOf(one);
+  const problems = charts.filter(({ problem }) => problem);
+  const parts = [
+    ["checks", "Checks", checksOf(one, view)],
+    ["numbers", "Against the reference", numbersOf(one, charts, view)],
+    ["scale", "Survivors’ scale", scaleOf(charts)],
+    ["noise", "Noise", noiseOf(charts)],
+    ["states", "States", statesOf(charts)],
+    ["", "", problems.length ? el("p", { class: "soft isolate" }, "Not drawn: ", problems.map(({ label, problem }) => `${label} (${problem})`).join("; ")) : null],
+    ["", "", detailsOf(one)],
+    ["masks", "Masks", masksOf(one)],
+    ["profile", "What was measured", profileOf(one)],
+    ["power", "Not noticed", powerOf(one)],
+    ["source", "Source", differing.length + known.length ? null : sourceOf(one)],
+  ].filter(([, , part]) => part);
   return [
     el("nav", { class: "back", "aria-label": "Cases" },
-      el("a", { href: link({ case: "", check: "", impl: "" }), id: "back" }, "← All cases"),
+      el("a", { href: link({ case: "", check: "", impl: "", of: "", at: "" }), id: "back" }, "← All cases"),
       el("span", { class: "push" }, near(around[at - 1], "Previous", "prev"), at < 0 ? null : near(around[at + 1], "Next", "next"))),
     el("div", { class: "case-head" },
       el("h1", { tabindex: "-1", id: "title" }, el("span", { class: "isolate" }, dotted(one.short.replaceAll("/", " / "))), one.text ? el("span", { class: "soft isolate" }, one.text) : null, one.worst ? badge(one.worst) : null),
       one.about ? el("p", { class: "about isolate" }, one.about.trim()) : null,
-      el("dl", { class: "profile" }, [["layer", one.layer], ...one.facts, ...one.sites.map(({ at: name, text }) => [`dropout at ${name}`, text])].map(([key, text]) => el("div", {}, el("dt", {}, key), el("dd", { class: "isolate" }, text))))),
+      el("dl", { class: "profile" }, [["layer", one.layer], ...one.facts, ...one.sites.map(({ at: name, text }) => [`dropout at ${name}`, text])].map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", { class: "isolate" }, text)))),
+      el("nav", { class: "contents", "aria-label": "On this page" }, parts.filter(([id]) => id).map(([id, text]) => el("a", { href: link({ at: id }) }, text)))),
     differing.length + known.length
       ? el("div", { class: "columns" }, el("div", {}, listOf(plural(differing.length, "difference"), differing), listOf("Known differences", known)), el("div", {}, again, sourceOf(one)))
       : again,
-    checksOf(one, view),
-    detailsOf(one),
-    masksOf(one),
-    profileOf(one),
-    differing.length + known.length ? null : sourceOf(one),
+    ...parts.map(([, , part]) => part),
   ].filter(Boolean);
 };

@@ -1,6 +1,7 @@
 // Building the page. Text is always set as text: nothing from a case is ever read as markup.
+const SVG = new Set(["svg", "g", "rect", "line", "path", "circle", "text"]);
 const el = (name, attributes = {}, ...children) => {
-  const node = name === "svg" || name === "rect" || name === "line"
+  const node = SVG.has(name)
     ? document.createElementNS("http://www.w3.org/2000/svg", name)
     : document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -8,7 +9,7 @@ const el = (name, attributes = {}, ...children) => {
     if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
     else node.setAttribute(key, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
   return node;
 };
 

@@ -4,6 +4,7 @@ const title = document.title;
 const status = el("p", { class: "status", role: "status", "aria-live": "polite" });
 const place2 = { scroll: 0, case: "" };
 let shownCase = null;
+let shownAt = "";
 let tools = null;
 const results = el("div");
 
@@ -11,8 +12,16 @@ document.querySelectorAll(".proportions span").forEach((part) => { part.style.fl
 document.querySelectorAll("#counts button").forEach((button) => button.addEventListener("click", () => {
   const chosen = new Set((state().show ?? "").split(",").filter(Boolean));
   if (!chosen.delete(button.dataset.verdict)) chosen.add(button.dataset.verdict);
-  go({ show: [...chosen].join(","), case: "", check: "", impl: "" }, true);
+  go({ show: [...chosen].join(","), case: "", check: "", impl: "", of: "", at: "" }, true);
 }));
+
+// A part of the case's page that is linked to.
+const arrive = (id) => {
+  shownAt = id ?? "";
+  const heading = id ? main.querySelector(`h2#${CSS.escape(id)}`) : null;
+  heading?.scrollIntoView();
+  heading?.focus({ preventScroll: true });
+};
 
 function draw() {
   const view = state();
@@ -32,7 +41,9 @@ function draw() {
       scrollTo(0, 0);
       main.querySelector("#title").focus({ preventScroll: true });
       if (view.check) main.querySelector("#panel")?.scrollIntoView({ block: "nearest" });
-    } else if (focused) main.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+      arrive(view.at);
+    } else if (view.at && view.at !== shownAt) arrive(view.at);
+    else if (focused) main.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
     return;
   }
   if (view.profiles) {
@@ -88,6 +99,6 @@ addEventListener("keydown", (event) => {
       search.select();
     }
   } else if (event.key === "Escape" && state().profiles && !shownCase && !typing) location.hash = "";
-  else if (event.key === "Escape" && shownCase) go({ case: "", check: "", impl: "" });
+  else if (event.key === "Escape" && shownCase) go({ case: "", check: "", impl: "", of: "", at: "" });
 });
 draw();

@@ -156,7 +156,8 @@ const overview = (view) => {
     [...layers].map(([layer, cases]) => matrixOf(layer, cases)),
     filtered || !D.profiles.length ? null : el("p", { class: "onward" }, el("a", { href: link({ profiles: "1" }, {}) }, "Measured profiles"), ": what any two implementations do differently"),
     found.length ? null : el("p", { class: "empty" }, "No case matches. ", el("a", { href: "#" }, "Show all")),
-    filtered ? null : el("section", { class: "groups" },
+    filtered ? null : el("section", { class: "groups", "aria-label": "More" },
+      powerSummary(),
       folded("Known differences, with their reasons", groupsOf(({ name }) => name === "known")),
       folded("Not supported or not installed", groupsOf(({ name }) => name === "unsupported"))),
   ].flat().filter(Boolean);

@@ -56,5 +56,5 @@ def compare(before: str, after: str, partial: bool, as_json: bool) -> int:
         for name, (was, now) in upgrades.items():
             click.echo(f"{name} {was or 'not there'} -> {now or 'not there'}")
         words = ("Something got worse" if closed else "", "Nothing got worse.")
-        print_changes(changes, output(), *words, since=f"since {before}")
+        print_changes(changes, output(), *words, since=f"since {before}", notice="New, or better")
     return Exit.DIFFERENCE if closed else Exit.OK

@@ -114,23 +114,31 @@ def as_dict(changes: list[Change], closed: bool) -> dict[str, Any]:
 
 
 def print_changes(
-    changes: list[Change], console: Console, closed: str, opened: str, since: str = "since the baseline"
+    changes: list[Change],
+    console: Console,
+    closed: str,
+    opened: str,
+    *,
+    since: str = "since the baseline",
+    notice: str = "For the next update of the baseline",
 ) -> None:
     """The changes for people, by kind; then `closed` with their number, or, where it is empty, `opened`.
 
-    since  how to say what the versions and the machine of before are compared with.
+    since   how to say what the versions and the machine of before are compared with.
+    notice  the title of what does not close the gate.
     """
     from rich.text import Text
 
     from harness.gate.changes import TITLES, Kind
     from harness.reporting.summary import clean, plural
 
+    titles = TITLES | {Kind.NOTICE: notice}
     for kind in Kind:
         mine = [change for change in changes if change.kind is kind]
         if not mine:
             continue
         style = "bold" if kind is Kind.NOTICE else "bold red"
-        console.print(Text(f"{TITLES[kind]} ({len(mine)})", style=style))
+        console.print(Text(f"{titles[kind]} ({len(mine)})", style=style))
         case = None
         for change in mine:
             if change.case != case:

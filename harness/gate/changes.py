@@ -19,6 +19,7 @@ class Kind(IntEnum):
     NOTICE = 7
 
 
+#: Headings of the kinds that close the gate.
 TITLES = {
     Kind.DIFFERENCE: "New differences",
     Kind.MASK: "Masks that changed",
@@ -27,7 +28,6 @@ TITLES = {
     Kind.UNEXPECTED_PASS: "Known differences that are gone",
     Kind.UNMATCHED: "Known differences that match nothing",
     Kind.WORSE: "Figures that grew past their headroom",
-    Kind.NOTICE: "For the next update of the baseline",
 }
 
 

@@ -16,7 +16,7 @@ from harness.gate.changes import Change, Kind
 from harness.gate.known import known_differences
 from harness.records import Row, Verdict
 from harness.reporting.store import StoredRun
-from harness.reporting.summary import plain_label
+from harness.reporting.summary import plain_label, plural
 from harness.reporting.verdicts import DIFFERENCES, severity, words
 
 #: A figure may grow by so much before the gate closes: rounding varies with the libraries below a framework.
@@ -82,9 +82,7 @@ def _compare(key: Key, baseline: Baseline, now: Baseline, partial: bool, headroo
         for check in different:
             yield Change(Kind.DIFFERENCE, case, implementation, check, f"new, and {_said(entry.checks[check])}")
         if not different:
-            yield Change(
-                Kind.NOTICE, case, implementation, "", f"new: {len(entry.checks)} checks are not in the baseline"
-            )
+            yield Change(Kind.NOTICE, case, implementation, "", f"new, with {plural(len(entry.checks), 'check')}")
         return
     then = nearest(where, before)
     since = _since(then, where, baseline)

@@ -192,3 +192,27 @@ def test_killed_at_random_moments(project: Path) -> None:
     # That interrupted runs were stored and resumed at all; else this would show nothing.
     assert stored
     assert kept
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
+def test_a_worker_in_the_middle_of_a_long_call_ends_with_its_host(project: Path, number: signal.Signals) -> None:
+    """Nothing wakes it: it neither reads nor writes. Only its own watch over its parent ends it where the host cannot."""
+    port = project / "cases" / "port.py"
+    port.write_text(
+        "import time\n\n\ndef run(case):\n    open('begun', 'w').close()\n    time.sleep(600)\n", encoding="utf-8"
+    )
+    run = Run(project, "out")
+    begun = project / "begun"
+    end = time.monotonic() + 60
+    while not begun.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    folders = worker_folders(run)
+    assert folders
+    assert all(path.exists() for path in folders)
+    run.process.send_signal(number)
+    code, _, err = run.end()
+    assert code == (-signal.SIGKILL if number == signal.SIGKILL else 2), err
+    assert "Traceback" not in err
+    gone(run, folders)
+    whole(project / "out")

@@ -1,4 +1,4 @@
-"""Where the two part, when no known fault gives the numbers: the first step, layer, gates, samples and units."""
+"""Where the two part, when no known fault gives the numbers: the first step, direction, half, layer, gate, samples, units."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from harness.diagnosis.gate_of import gate_of
 from harness.diagnosis.observed import Observed
 
 
 def parting(passes: list[Observed]) -> str:
-    """Where the differences begin, in words; "" where nothing can be said."""
+    """Where the differences begin, in words."""
     main = passes[0]
     if main.expected is None:
         missing = [site.at for site in main.setting.sites if site.at not in main.setting.draws]
         return f"nothing was recorded at {', '.join(missing)}: only the masks' own checks can judge it"
-    parts = [*_agreeing(passes), *_steps(main), *_layers(main), *_places(main), *_gates(main)]
-    return "; ".join(parts)
+    # A fault that training hides behind its masks may lie bare in evaluation.
+    main = next((one for one in passes if one.failing() and one.expected is not None), main)
+    parts = [*_agreeing(passes), *_steps(main), *_halves(main), *_layers(main), *_places(main), *_gates(passes)]
+    return "; ".join(parts or _worst(main))
 
 
 def _wrong(one: Observed, name: str) -> np.ndarray | None:
@@ -44,44 +47,87 @@ def _agreeing(passes: list[Observed]) -> Iterator[str]:
 
 
 def _steps(one: Observed) -> Iterator[str]:
-    """The first step of the sequence y that is beyond its limit."""
-    if "y" not in one.actual or one.actual["y"].ndim != 3 or not one.setting.groups:
+    """The first step of the sequence y that is beyond its limit, for each direction."""
+    if "y" not in one.actual or not one.setting.groups:
         return
     wrong = _wrong(one, "y")
     if wrong is None:
-        yield f"y has shape {one.actual['y'].shape}"
+        yield f"y has shape {one.actual['y'].shape}, the reference's is {one.expected['y'].shape if one.expected else ()}"
         return
+    if not wrong.any():
+        return
+    if wrong.ndim != 3:
+        yield "y is one step alone: with return_sequences the case would show the first one that differs"
+        return
+    if getattr(one.setting.config, "bidirectional", False):
+        yield from _directions(wrong)
+        return
+    yield _step(one, wrong)
+
+
+def _step(one: Observed, wrong: np.ndarray) -> str:
+    """The first step in the order of reading, which is the order of y also where the sequence is read from its end."""
     steps = np.asarray(wrong.any(axis=(0, 2)))
-    if not steps.any():
-        return
     first = int(np.argmax(steps))
     if first == 0:
-        yield "y parts at its first step, before the recurrence has acted"
-    else:
-        yield (
-            f"y parts at step {first + 1} of {len(steps)}; the steps before it are right, so input, kernel and bias "
-            "are read as they should be"
-        )
+        started = "h0" in one.setting.inputs or one.setting.kind.name == "encoder_decoder"
+        before = "from the initial state" if started else "before the recurrence has acted"
+        return f"y parts at its first step, {before}"
+    text = f"y parts at step {first + 1} of {len(steps)}; the steps before it are right"
+    return f"{text}, so input, kernel and bias are read as they should be"
+
+
+def _directions(wrong: np.ndarray) -> Iterator[str]:
+    """The directions that differ, each with the first step that it has read otherwise; y is forward beside backward."""
+    half = wrong.shape[2] // 2
+    steps = {
+        "forward": np.asarray(wrong[..., :half].any(axis=(0, 2))),
+        "backward": np.asarray(wrong[:, ::-1, half:].any(axis=(0, 2))),
+    }
+    bad = {name: found for name, found in steps.items() if found.any()}
+    for name, found in bad.items():
+        alone = " alone" if len(bad) == 1 else ""
+        end = ", read from the end" if name == "backward" else ""
+        yield f"the {name} direction{alone} differs in y, from its step {int(np.argmax(found)) + 1} of {len(found)} on{end}"
+
+
+def _halves(one: Observed) -> Iterator[str]:
+    """Whether an encoder has handed over what it should."""
+    states = [name for name in ("encoder.h", "encoder.c") if name in one.actual]
+    if not states:
+        return
+    bad = [name for name in states if not one.right(name)]
+    if bad:
+        yield f"{' and '.join(bad)} of the encoder {'differ' if len(bad) > 1 else 'differs'} already"
+    elif any(not name.startswith("gradient.") for name in one.failing()):
+        yield "the encoder's state is right, so it is the handover or the decoder"
 
 
 def _layers(one: Observed) -> Iterator[str]:
-    """The first layer of a stack whose state is beyond its limit."""
+    """The first layer of a stack whose state is beyond its limit, and its direction where it has two."""
     config = one.setting.config
     layers = getattr(config, "layers", 1)
-    if layers < 2:
-        return
+    directions = ("forward", "backward") if getattr(config, "bidirectional", False) else ("",)
     for layer in range(layers):
         for name in (f"layer{layer}.h", f"layer{layer}.c"):
             wrong = _wrong(one, name) if name in one.actual else None
             if wrong is not None and wrong.any():
                 yield f"{name} is the first state that differs"
                 return
-    for layer in range(layers):
-        for name in ("h", "c"):
-            wrong = _wrong(one, name) if name in one.actual else None
-            if wrong is not None and len(wrong) == layers and wrong[layer].any():
-                yield f"layer {layer + 1} of {layers} is the first whose {name} differs"
-                return
+    if layers * len(directions) < 2:
+        return
+    for prefix in ("encoder.", ""):
+        for layer in range(layers):
+            for number, direction in enumerate(directions):
+                for name in ("h", "c"):
+                    wrong = _wrong(one, prefix + name) if prefix + name in one.actual else None
+                    if wrong is None or wrong.ndim < 3:
+                        continue
+                    own = wrong.reshape(layers, len(directions), -1)[layer, number]
+                    if own.any():
+                        whose = f"{direction} {prefix}{name}".strip()
+                        yield f"layer {layer + 1} of {layers} is the first whose {whose} differs"
+                        return
 
 
 def _places(one: Observed) -> Iterator[str]:
@@ -100,10 +146,19 @@ def _places(one: Observed) -> Iterator[str]:
             yield f"only {word} {shown} of {failing[0]} differ ({len(places)} of {len(hit)})"
 
 
-def _gates(one: Observed) -> Iterator[str]:
+def _gates(passes: list[Observed]) -> Iterator[str]:
+    """The gate in which the two part: by the outputs, or where these are right by the gradients of its weights."""
+    found = next((text for one in passes if (text := gate_of(one))), "")
+    if found:
+        yield found
+        return
+    yield from _gradients(passes[0])
+
+
+def _gradients(one: Observed) -> Iterator[str]:
     """The gates whose bias or kernel gradients are beyond their limits, where not all are."""
     letters = one.setting.gates
-    if len(letters) < 2:
+    if len(letters) < 2 or one.expected is None:
         return
     for name in one.setting.recurrent("bias", "kernel", "recurrent_kernel"):
         key = f"gradient.{name}"
@@ -115,3 +170,19 @@ def _gates(one: Observed) -> Iterator[str]:
             hit = ", ".join(letter for letter, bad in zip(letters, gates, strict=True) if bad)
             yield f"the gradient of {name} differs for gate {hit} alone"
             return
+
+
+def _worst(one: Observed) -> list[str]:
+    """The element that is farthest off, where nothing else can be said."""
+    for name in one.failing():
+        wrong = _wrong(one, name)
+        if wrong is None:
+            return [f"{name} has shape {one.actual[name].shape}"]
+        assert one.expected is not None
+        gap = np.abs(np.asarray(one.actual[name], dtype=np.float64) - one.expected[name])
+        place = np.unravel_index(int(np.argmax(np.where(wrong, np.nan_to_num(gap, nan=np.inf), -1.0))), gap.shape)
+        at = [int(index) for index in place]
+        return [
+            f"{name} is farthest off at {at}: {float(one.actual[name][place]):.6g} for {one.expected[name][place]:.6g}"
+        ]
+    return []

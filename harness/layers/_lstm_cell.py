@@ -64,11 +64,13 @@ def hard_sigmoid_keras2(z: Array) -> Array:
     return np.asarray(np.clip(0.2 * z + 0.5, 0.0, 1.0))
 
 
-#: The recurrent activations by name, each with its slope as a function of its value.
+#: The recurrent activations by name, each with its slope as a function of its value. No right layer has the last one; the
+#: search for causes does.
 ACTIVATIONS: dict[str | None, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
     None: (sigmoid, lambda y: y * (1.0 - y)),
     "hard_sigmoid": (hard_sigmoid, lambda y: np.where((y > 0.0) & (y < 1.0), 1.0 / 6.0, 0.0)),
     "hard_sigmoid_keras2": (hard_sigmoid_keras2, lambda y: np.where((y > 0.0) & (y < 1.0), 0.2, 0.0)),
+    "tanh": (lambda z: np.asarray(np.tanh(z)), lambda y: 1.0 - y**2),
 }
 
 #: What may stand in tanh's place, likewise; no right layer does it, the search for causes does.

@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.layers._arithmetic import Arithmetic, Array, float64, sigmoid
-from harness.layers._lstm_cell import Accumulator
+from harness.layers._arithmetic import Arithmetic, Array, float64
+from harness.layers._lstm_cell import ACTIVATIONS, SQUASHES, Accumulator
 from harness.records import Arrays
 
 
@@ -73,19 +73,23 @@ class SimpleCell(ABC):
 
 
 class ElmanCell(SimpleCell):
-    """h = tanh(x W + h' U + b)."""
+    """h = tanh(x W + h' U + b). squash: a name in SQUASHES, for the search for causes."""
 
     gates = 1
 
+    def __init__(self, weights: Arrays, arithmetic: Arithmetic, *, squash: str | None = None) -> None:
+        super().__init__(weights, arithmetic)
+        self.squash, self.slope = SQUASHES[squash]
+
     def step(self, x: Array, masked: Array, h: Array) -> tuple[Array, Any]:
         """One step."""
-        new = self.arithmetic.point(np.tanh(self.arithmetic.affine([(x, self.W), (masked, self.U)], self.b)))
+        new = self.arithmetic.point(self.squash(self.arithmetic.affine([(x, self.W), (masked, self.U)], self.b)))
         return new[0], (x, masked, new)
 
     def back(self, kept: Any, dh: Array) -> tuple[Array, Array, Array]:
         """Gradients through one step."""
         x, masked, new = kept
-        da = self.arithmetic.point(dh[None] * self.arithmetic.point(1.0 - new**2))
+        da = self.arithmetic.point(dh[None] * self.arithmetic.point(self.slope(new)))
         self.sums["kernel"].product(x, da)
         self.sums["recurrent_kernel"].product(masked, da)
         self.sums["bias"].rows(da)
@@ -93,13 +97,28 @@ class ElmanCell(SimpleCell):
 
 
 class GruCell(SimpleCell):
-    """Gates z, r, n; reset after (`after`) or before the product with U_n."""
+    """Gates z, r, n; reset after (`after`) or before the product with U_n.
+
+    For the search for causes: activation of z and r, a name in ACTIVATIONS; squash of n, a name in SQUASHES; blend_masked: the
+    masked h is blended into the new one too. With reset before, a second bias is added outside of the reset gate.
+    """
 
     gates = 3
 
-    def __init__(self, weights: Arrays, arithmetic: Arithmetic, *, after: bool) -> None:
+    def __init__(
+        self,
+        weights: Arrays,
+        arithmetic: Arithmetic,
+        *,
+        after: bool,
+        activation: str | None = None,
+        squash: str | None = None,
+        blend_masked: bool = False,
+    ) -> None:
         super().__init__(weights, arithmetic)
-        self.after = after
+        self.after, self.blend_masked = after, blend_masked
+        self.activation, self.slope = ACTIVATIONS[activation]
+        self.squash, self.squash_slope = SQUASHES[squash]
 
     def step(self, x: Array, masked: Array, h: Array) -> tuple[Array, Any]:
         """One step."""
@@ -107,7 +126,7 @@ class GruCell(SimpleCell):
         masked = np.broadcast_to(masked, (3, *masked.shape[1:]))
         x = np.broadcast_to(x, (3, *x.shape[1:]))
         first = affine([(x[:2], self.W[:2]), (masked[:2], self.U[:2])], self.b[:2], self.v[:2])
-        z, r = point(sigmoid(first))
+        z, r = point(self.activation(first))
         entering = masked[2] if self.after else point(r * masked[2])
         if self.after:
             q = affine([(entering, self.U[2])], self.v[2])
@@ -115,8 +134,9 @@ class GruCell(SimpleCell):
             a = self.arithmetic.total(a + r * q, np.abs(a) + np.abs(r * q))
         else:
             q = np.zeros_like(h)
-            a = affine([(x[2], self.W[2]), (entering, self.U[2])], self.b[2])
-        n = point(np.tanh(a))
+            a = affine([(x[2], self.W[2]), (entering, self.U[2])], self.b[2], self.v[2])
+        n = point(self.squash(a))
+        h = masked[2] if self.blend_masked else h
         # Some write n + z (h - n), whose terms are as large as these.
         new = self.arithmetic.total(point(z * h) + point(point(1.0 - z) * n), np.abs(z * h) + np.abs(n))
         return new, (x, masked, h, z, r, n, q, entering)
@@ -126,8 +146,8 @@ class GruCell(SimpleCell):
         point = self.arithmetic.point
         x, masked, h, z, r, n, q, entering = kept
         blend = self.arithmetic.total(dh * (h - n), np.abs(dh) * (np.abs(h) + np.abs(n)))
-        dz = point(blend * point(z * (1.0 - z)))
-        dn = point(point(dh * (1.0 - z)) * point(1.0 - n**2))
+        dz = point(blend * point(self.slope(z)))
+        dn = point(point(dh * (1.0 - z)) * point(self.squash_slope(n)))
         if self.after:
             dr = point(dn * q)
             dq = point(dn * r)
@@ -137,7 +157,7 @@ class GruCell(SimpleCell):
             d_entering = self.through(dq[None], self.U[2:])[0]
             dr = point(d_entering * masked[2])
             d_third = point(d_entering * r)
-        dr = point(dr * point(r * (1.0 - r)))
+        dr = point(dr * point(self.slope(r)))
         da = np.stack([dz, dr, dn])
         du = np.stack([dz, dr, dq])
         self.sums["kernel"].product(x, da)
@@ -145,8 +165,10 @@ class GruCell(SimpleCell):
         self.sums["bias"].rows(da)
         if "recurrent_bias" in self.sums:
             self.sums["recurrent_bias"].rows(du)
-        d_masked = np.concatenate([self.through(du[:2], self.U[:2]), d_third[None]])
-        return da, d_masked, point(dh * z)
+        blended = point(dh * z)
+        if self.blend_masked:
+            d_third, blended = d_third + blended, np.zeros_like(dh)
+        return da, np.concatenate([self.through(du[:2], self.U[:2]), d_third[None]]), blended
 
 
 class SimpleRun:

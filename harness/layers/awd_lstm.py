@@ -23,6 +23,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from pydantic import Field
+
 from harness.errors import did_you_mean
 from harness.layers._arithmetic import Arithmetic, Array, float64
 from harness.layers._embedding_core import SITE, Lookup, check_tokens, row_site
@@ -38,17 +40,14 @@ WEIGHT = "weight.recurrent"
 
 
 class AwdLstmConfig(Config):
-    """vocabulary: V. features: E. units: H of all layers but a tied last one, which has E. layers: L.
+    """Settings of an AWD-LSTM."""
 
-    return_state: each layer's last h and c too. tied: the decoder's weight is the embedding.
-    """
-
-    vocabulary: Count
-    features: Count
-    units: Count
-    layers: Count = 3
-    return_state: Flag = False
-    tied: Flag = False
+    vocabulary: Count = Field(description="V, the embedding's rows and the logits.")
+    features: Count = Field(description="E, the embedding's columns.")
+    units: Count = Field(description="H of every layer but a tied last one, which has E.")
+    layers: Count = Field(default=3, description="L, the LSTM layers.")
+    return_state: Flag = Field(default=False, description="Each layer's last h and c are outputs too.")
+    tied: Flag = Field(default=False, description="The decoder's weight is the embedding, transposed.")
 
     def widths(self) -> list[tuple[int, int]]:
         """Each layer's input width and units."""
@@ -137,6 +136,10 @@ class AwdLstm(LayerKind):
                 shapes |= {f"layer{layer}.h": (batch, units), f"layer{layer}.c": (batch, units)}
         return shapes
 
+    def cell_options(self, units: int) -> CellOptions:
+        """The cell of a layer: the plain one. The search for causes has others."""
+        return CellOptions(units)
+
     def evaluate(
         self,
         config: AwdLstmConfig,
@@ -169,7 +172,9 @@ class AwdLstm(LayerKind):
             prefix = f"layer{layer}."
             own = {name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)}
             dropped = mask(f"{prefix}weight.recurrent")
-            cell = Cell(CellOptions(units), own, arithmetic, None if dropped is None else dropped.transpose(1, 0, 2))
+            cell = Cell(
+                self.cell_options(units), own, arithmetic, None if dropped is None else dropped.transpose(1, 0, 2)
+            )
             h0, c0 = (float64(inputs.get(f"{prefix}{name}0", np.zeros((batch, units)))) for name in ("h", "c"))
             x = arithmetic.times(x, below[layer])
             runs.append(LayerRun(x, h0, c0, cell, Masks(), Course(), arithmetic))

@@ -25,6 +25,22 @@ MORE = {
         "awd_lstm", {"vocabulary": 7, "features": 4, "units": 4, "layers": 2, "return_state": True}, {"x": (3, 5)},
         [{"at": "embedding.rows", "rate": 0.3, "shared": ["batch", "features"]}, {"at": "weight.recurrent", "rate": 0.4}],
     ),
+    "dropped rnn": variant(
+        "simple_rnn", {"units": 5, **BOTH}, {"x": (3, 5, 5), "h0": (3, 5)},
+        [{"at": "input", "rate": 0.3}, {"at": "state.h", "rate": 0.4, "shared": ["time"]}],
+    ),
+    "blended gru": variant(
+        "gru", {"units": 5, **BOTH}, {"x": (3, 5, 4)}, [{"at": "state.h", "rate": 0.4, "shared": ["gates"]}],
+    ),
+    "sites of two": variant(
+        "encoder_decoder", {"units": 4, **BOTH}, {"x": (3, 4, 3), "z": (3, 5, 2), "h0": (3, 4), "c0": (3, 4)},
+        [{"at": "encoder.input", "rate": 0.3, "shared": ["time"]}, {"at": "decoder.state.h", "rate": 0.4}],
+    ),
+    "equal halves": variant("encoder_decoder", {"units": 4, **BOTH}, {"x": (3, 4, 3), "z": (3, 4, 2)}),
+    "words in batches": variant(
+        "awd_lstm", {"vocabulary": 7, "features": 4, "units": 4, "layers": 2}, {"x": (4, 4)},
+        [{"at": "output", "rate": 0.3, "shared": ["time"]}],
+    ),
     "peepholes": variant("lstm", {"units": 4, "peepholes": True, "forget_bias": 1.0, **BOTH}, {"x": (3, 5, 3)}),
     "backwards": variant("lstm", {"units": 4, "go_backwards": True, **BOTH}, {"x": (3, 5, 3)}),
     "leaving": variant(
@@ -45,8 +61,9 @@ for _name in MORE:
     _seeds = unlike(_name)
     _inputs = {key: dataclasses.replace(spec, seed=_seeds[key]) for key, spec in EVERY[_name].inputs.items()}
     EVERY[_name] = dataclasses.replace(EVERY[_name], inputs=_inputs)
-_TOKENS = {"x": dataclasses.replace(EVERY["words"].inputs["x"], fill="integers", low=0, high=6)}
-EVERY["words"] = dataclasses.replace(EVERY["words"], inputs=_TOKENS)
+for _name in ("words", "words in batches"):
+    _tokens = {"x": dataclasses.replace(EVERY[_name].inputs["x"], fill="integers", low=0, high=6)}
+    EVERY[_name] = dataclasses.replace(EVERY[_name], inputs=_tokens)
 
 
 def test_two_families_of_one_name_are_refused() -> None:

@@ -37,12 +37,28 @@ def scales(setting: Setting) -> Iterator[Fault]:
     if setting.kind.name == "gru" and "recurrent_bias" in setting.weights:
         yield Fault("bias.recurrent absent", "the recurrent bias not added", "load both rows of the bias (2, 3H)", run(
             0.0, "recurrent_bias"))  # fmt: skip
+        yield Fault("bias.recurrent alone", "only the recurrent bias added", "load both rows of the bias (2, 3H)", run(
+            0.0, "bias"), 1.2)  # fmt: skip
+        yield Fault(
+            "bias.recurrent exchanged",
+            "the bias and the recurrent bias exchanged",
+            "the first row of the bias goes with x W, the second with h U: in torch bias_ih and bias_hh",
+            _exchanged,
+            1.1,
+        )
         yield Fault(
             "bias.recurrent merged",
             "the recurrent bias added to the bias, outside of the reset gate",
             "with reset_after the reset gate multiplies the recurrent product and its bias: keep two biases",
             _merged,
         )
+
+
+def _exchanged(setting: Setting, inner: Inner) -> Evaluation:
+    other = dict(zip(BIASES, reversed(BIASES), strict=True))
+    weights = setting.weights | {name: setting.weights[other[name]] for name in BIASES}
+    found = inner(setting.changed(weights=weights))
+    return with_gradients(found, {name: found.gradients[other[name]] for name in BIASES if name in found.gradients})
 
 
 def _merged(setting: Setting, inner: Inner) -> Evaluation:

@@ -15,15 +15,20 @@ TORCH_LAYOUT = "pass batch_first=True, or transpose x and y: torch.nn.LSTM is (t
 
 
 def sequences(setting: Setting) -> list[str]:
-    """Names of the inputs that are sequences (B, T, D) of a recurrent layer."""
-    return [name for name in ("x", "z") if setting.groups and name in setting.inputs and setting.inputs[name].ndim == 3]
+    """Names of the inputs that are sequences of a recurrent layer: (B, T, D), or tokens (B, T)."""
+    return [name for name in ("x", "z") if setting.groups and name in setting.inputs and setting.inputs[name].ndim > 1]
+
+
+def started(setting: Setting) -> bool:
+    """Whether an initial state is given, which has its batch where the sequence would have its time."""
+    return any(name.endswith(("h0", "c0")) for name in setting.inputs)
 
 
 @family("inputs.axes", stage="inputs")
 def axes(setting: Setting) -> Iterator[Fault]:
     """Time and batch exchanged."""
     names = sequences(setting)
-    if not names or "lengths" in setting.inputs or any(name in setting.inputs for name in ("h0", "c0")):
+    if not names or "lengths" in setting.inputs or started(setting):
         square = all(setting.inputs[name].shape[0] == setting.inputs[name].shape[1] for name in names)
         if not names or "lengths" in setting.inputs or not square:
             return
@@ -78,8 +83,8 @@ def _exchanged(setting: Setting, inner: Inner) -> Evaluation:
 def _reshaped(setting: Setting, inner: Inner) -> Evaluation:
     index = {}
     for name in sequences(setting):
-        batch, time, features = setting.inputs[name].shape
-        places = np.arange(setting.inputs[name].size).reshape(time, batch, features)
+        batch, time, *features = setting.inputs[name].shape
+        places = np.arange(setting.inputs[name].size).reshape(time, batch, *features)
         index[name] = places.swapaxes(0, 1)
     return moved(setting, inner, index)
 

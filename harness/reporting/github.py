@@ -14,6 +14,8 @@ from harness.reporting.summary import clean, figures, plural, summarise
 from harness.reporting.verdicts import words
 
 SHOWN = 10
+#: GitHub shows no more of a title, and no more of a message is of use beside a line of code; in characters.
+LONGEST_TITLE, LONGEST_TEXT = 255, 4000
 #: Verdicts that ask for a look rather than a mend.
 WARNINGS = frozenset({Verdict.UNEXPECTED_PASS, Verdict.ILL_CONDITIONED})
 
@@ -38,7 +40,7 @@ def _annotation(level: str, group: Group) -> str:
     row = group.first
     file, line, column = position(row.place)
     where = {"file": file or row.case.partition("::")[0], "line": line, "col": column}
-    title = f"{words(group.verdict)}: {group.implementation}"
+    title = _cut(f"{words(group.verdict)}: {group.implementation}", LONGEST_TITLE)
     properties = ",".join(
         f"{name}={escape(str(value), True)}" for name, value in {**where, "title": title}.items() if value
     )
@@ -48,7 +50,11 @@ def _annotation(level: str, group: Group) -> str:
         text += f" ({figures(row)})"
     if len(group.cases) > 1:
         text += f"; in {plural(len(group.cases), 'case')}"
-    return f"::{level} {properties}::{escape(clean(text))}"
+    return f"::{level} {properties}::{escape(_cut(clean(text), LONGEST_TEXT))}"
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 2] + " …"
 
 
 def escape(text: str, inside: bool = False) -> str:

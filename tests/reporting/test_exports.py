@@ -118,6 +118,18 @@ def test_ten_causes_are_ten_annotations(tmp_path):
     assert text.count("::error ") == 10
 
 
+def test_a_long_annotation_is_cut(tmp_path):
+    one = fakes.variant(backends=("numpy",))
+    row = fakes.row(one, "numpy", "value.y", Verdict.FAIL, cause="why, " * 5000, name="n" * 500)
+    line = github.workflow_commands(read(fakes.store(tmp_path, [one], [fakes.compared(one, "numpy", row)])))
+    head, _, text = line.removeprefix("::").rstrip("\n").partition("::")
+    title = head.partition("title=")[2].replace("%3A", ":")
+    assert len(title) == github.LONGEST_TITLE
+    assert len(text) == github.LONGEST_TEXT
+    assert title.endswith(" …")
+    assert text.endswith(" …")
+
+
 @pytest.mark.parametrize("text", [*HOSTILE, "a\n::error::planted", "a%0A::set-output", "a,line=9::b"])
 def test_annotations_of_hostile_text_are_one_command(tmp_path, text):
     lines = github.workflow_commands(hostile(tmp_path, text)).split("\n")

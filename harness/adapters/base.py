@@ -49,6 +49,7 @@ class Job(NamedTuple):
     cotangents  by output name; empty: no gradients are wanted.
     tape        canonical decisions (bool) and standard normals by site; None: native draws.
     calls       how often the layer is called, after one seeding; the last call's results and draws are returned.
+    reset       whether the states that a layer keeps are reset before the last of several calls.
     """
 
     layer: str
@@ -64,6 +65,7 @@ class Job(NamedTuple):
     cotangents: Dict[str, np.ndarray]
     tape: Optional[Dict[str, np.ndarray]]
     calls: int = 1
+    reset: bool = False
 
     @property
     def train(self) -> bool:
@@ -133,13 +135,16 @@ class Adapter(object):
 
     #: names of `options` that it understands, with their defaults.
     options: Dict[str, Any] = {}
+    #: what those options mean, where harness.adapters._options does not say it.
+    about_options: Dict[str, str] = {}
     #: dropout sites that it can express.
     sites: Tuple[str, ...] = ()
     #: kinds of noise that it can express.
     noises: Tuple[str, ...] = ("bernoulli",)
     #: the kind's settings that it understands; any other that is set (not False, None or zero) is refused.
     settings: Tuple[str, ...] = PLAIN_SETTINGS
-    #: whether it can be called again without a new seed (Job.calls): where the caller hands in a key it cannot.
+    #: whether it can be called again without a new seed (Job.calls): where the caller hands in a key it cannot. A layer that
+    #: has the setting `stateful` always can.
     recalls: bool = False
 
     def check(self, job: Job) -> None:
@@ -175,10 +180,10 @@ class Adapter(object):
     def run(self, job: Job) -> Result:
         """Check, run under the tap, name the draws. Raises Unsupported or TapeMismatch."""
         self.check(job)
-        if job.calls > 1 and not self.recalls:
+        if job.calls > 1 and not (self.recalls or job.config.get("stateful")):
             raise Unsupported("is not called twice after one seeding")
         slots = self.slots(job)
-        tap = self.tap(None if job.tape is None else native_tape(job, slots))
+        tap = self.tap(None if job.tape is None else native_tape(job, slots) * job.calls)
         with tap:
             outcome = self.call(job)
         if tap.replay:

@@ -23,7 +23,7 @@ class AwdLstm(TorchAdapter):
     """The complete model. Options: those of WeightDrop."""
 
     options = OF_WEIGHTS
-    sites: Tuple[str, ...] = (ROWS, *LOCKED)
+    sites: Tuple[str, ...] = (ROWS, *LOCKED, "weight.recurrent")
     settings = (*PLAIN_SETTINGS, "vocabulary", "features")
 
     def check(self, job: Job) -> None:

@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("harness.commands.run:run", "Run cases and write a report."),
     "list": ("harness.commands.listing:list_cases", "List cases with their layers, sites and backends."),
     "show": ("harness.commands.show:show", "Show one case: what it asks for and what it expands to."),
+    "layers": ("harness.commands.layers:layers", "Say what a layer kind takes, and which implementations have it."),
     "validate": ("harness.commands.validate:validate", "Check case files without running anything."),
     "schema": ("harness.commands.schema:schema", "Print the JSON Schema of a case file."),
     "report": ("harness.commands.report:report", "Make the views of a stored run again."),

@@ -19,6 +19,7 @@ class PointwiseNoise(LayerKind):
     """A layer y = noise(x), elementwise. Subclasses give `noise` and the formula in `apply`."""
 
     noise: ClassVar[str]
+    input_letters: ClassVar[Mapping[str, str]] = {}
 
     def input_names(self, config: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """One input, x, of any rank."""

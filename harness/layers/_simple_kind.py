@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from harness.errors import did_you_mean
 from harness.layers._arithmetic import Arithmetic, Array, float64
@@ -20,11 +21,11 @@ from harness.rounding import Rounding
 
 
 class SimpleConfig(Config):
-    """units: H. return_sequences: y is (B, T, H), else the last step's (B, H). return_state: h too."""
+    """Settings of both kinds."""
 
-    units: Count
-    return_sequences: Flag = False
-    return_state: Flag = False
+    units: Count = Field(description="H, the width of the state.")
+    return_sequences: Flag = Field(default=False, description="y has every step's h, else the last step's.")
+    return_state: Flag = Field(default=False, description="The last h is an output too.")
 
 
 class SimpleKind(LayerKind):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from pydantic import Field
 
 from harness.layers._arithmetic import Arithmetic
 from harness.layers._fields import OpenRate, SharedAxes
@@ -33,10 +34,12 @@ def affine(rate: float) -> tuple[float, float]:
 
 
 class AlphaDropoutConfig(Config):
-    """rate: probability that an element is dropped; at 1 no affine map restores the variance, so 1 is refused."""
+    """Settings of alpha dropout."""
 
-    rate: OpenRate
-    shared: SharedAxes = ()
+    rate: OpenRate = Field(
+        description="Probability that an element is dropped; at 1 no affine map restores the variance, so 1 is refused."
+    )
+    shared: SharedAxes = Field(default=(), description="Axes over which one decision holds.")
 
 
 class AlphaDropout(PointwiseNoise):

@@ -20,9 +20,9 @@ Sites (V vocabulary, E features, H units; the last layer's units are E where wei
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
-
 from pydantic import Field
 
 from harness.errors import did_you_mean
@@ -66,6 +66,7 @@ class AwdLstm(LayerKind):
     name = "awd_lstm"
     Config = AwdLstmConfig
     site_names = (SITE, "input", "between_layers", "output", WEIGHT)
+    input_letters: ClassVar[Mapping[str, str]] = {"x": "BT"}
 
     def input_names(self, config: AwdLstmConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return x, the tokens; and each layer's initial state, zero where it is not given."""

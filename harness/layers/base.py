@@ -68,6 +68,8 @@ class LayerKind(ABC):
     Config: ClassVar[type[Config]]
     #: sites that the case's `dropout` list may name.
     site_names: ClassVar[tuple[str, ...]] = ()
+    #: shapes of the inputs that are no states, in letters (harness.layers._described); {}: any shape.
+    input_letters: ClassVar[Mapping[str, str]] = {"x": "BTD"}
 
     @abstractmethod
     def input_names(self, config: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:

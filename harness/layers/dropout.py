@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from pydantic import Field
 
 from harness.layers._arithmetic import Arithmetic
 from harness.layers._fields import Rate, SharedAxes
@@ -20,10 +21,10 @@ from harness.records import Site
 
 
 class DropoutConfig(Config):
-    """rate: probability that an element is dropped. shared: axes over which one decision holds (the noise shape)."""
+    """Settings of dropout."""
 
-    rate: Rate
-    shared: SharedAxes = ()
+    rate: Rate = Field(description="Probability that an element is dropped.")
+    shared: SharedAxes = Field(default=(), description="Axes over which one decision holds (the noise shape).")
 
 
 class Dropout(PointwiseNoise):

@@ -1,10 +1,15 @@
-"""Embedding: rows of a table, with dropout of whole rows (words). Papers: harness.layers._embedding_core."""
+"""Embedding: rows of a table, with dropout of whole rows (words).
+
+Papers: harness.layers._embedding_core.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from harness.errors import did_you_mean
 from harness.layers._arithmetic import Arithmetic, float64
@@ -17,10 +22,10 @@ from harness.rounding import Rounding
 
 
 class EmbeddingConfig(Config):
-    """vocabulary: V rows. features: E columns."""
+    """Settings of an embedding."""
 
-    vocabulary: Count
-    features: Count
+    vocabulary: Count = Field(description="V, the table's rows.")
+    features: Count = Field(description="E, its columns.")
 
 
 class Embedding(LayerKind):
@@ -32,6 +37,7 @@ class Embedding(LayerKind):
     name = "embedding"
     Config = EmbeddingConfig
     site_names = (SITE,)
+    input_letters: ClassVar[Mapping[str, str]] = {"x": "BT"}
 
     def input_names(self, config: EmbeddingConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return x, the tokens."""

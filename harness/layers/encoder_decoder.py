@@ -8,8 +8,10 @@ then z. The sites of each half are those of `lstm` under the prefixes `encoder.`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from harness.layers._arithmetic import Arithmetic, float64
 from harness.layers._fields import Count, Flag
@@ -32,17 +34,16 @@ HALVES = ("encoder.", "decoder.")
 
 
 class EncoderDecoderConfig(Config):
-    """Settings of both halves: units, layers.
+    """Settings of both halves."""
 
-    return_sequences: of the decoder. return_state: the decoder's h and c, and the `encoder.h` and `encoder.c`
-    that were handed over. tied: one set of weights for both halves, under the names of `lstm`.
-    """
-
-    units: Count
-    layers: Count = 1
-    return_sequences: Flag = False
-    return_state: Flag = False
-    tied: Flag = False
+    units: Count = Field(description="H, the width of every state.")
+    layers: Count = Field(default=1, description="L, the layers of each half.")
+    return_sequences: Flag = Field(default=False, description="y has every step of the decoder, else its last.")
+    return_state: Flag = Field(
+        default=False,
+        description="The decoder's last h and c are outputs too, and the encoder.h and encoder.c that were handed over.",
+    )
+    tied: Flag = Field(default=False, description="One set of weights for both halves, under the names of `lstm`.")
 
     def stack(self) -> StackOptions:
         """One half, as the reference reads it."""
@@ -55,6 +56,7 @@ class EncoderDecoder(LayerKind):
     name = "encoder_decoder"
     Config = EncoderDecoderConfig
     site_names = tuple(half + site for half in HALVES for site in SITES)
+    input_letters: ClassVar[Mapping[str, str]] = {"x": "BSD", "z": "BTE"}
 
     def input_names(self, config: EncoderDecoderConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return x and z, and the encoder's initial state, zero where it is not given."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from pydantic import Field
 
 from harness.layers._arithmetic import Arithmetic
 from harness.layers._fields import OpenRate, SharedAxes
@@ -19,10 +20,10 @@ from harness.records import Site
 
 
 class GaussianDropoutConfig(Config):
-    """rate: sets the spread sqrt(rate / (1 - rate)), so rate 1 is refused. shared: axes that share one factor."""
+    """Settings of Gaussian dropout."""
 
-    rate: OpenRate
-    shared: SharedAxes = ()
+    rate: OpenRate = Field(description="Sets the standard deviation sqrt(rate / (1 - rate)), so rate 1 is refused.")
+    shared: SharedAxes = Field(default=(), description="Axes that share one factor.")
 
 
 class GaussianDropout(PointwiseNoise):

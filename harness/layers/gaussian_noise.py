@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from pydantic import Field
 
 from harness.layers._arithmetic import Arithmetic
 from harness.layers._fields import Stddev
@@ -19,9 +20,9 @@ from harness.records import Site
 
 
 class GaussianNoiseConfig(Config):
-    """stddev: standard deviation of the noise, in units of x."""
+    """Settings of Gaussian noise."""
 
-    stddev: Stddev
+    stddev: Stddev = Field(description="Standard deviation of the noise, in units of x.")
 
 
 class GaussianNoise(PointwiseNoise):

@@ -1,6 +1,11 @@
-"""GRU, one layer: equations and papers in harness.layers._simple_core; sites in harness.layers._simple_kind."""
+"""GRU, one layer.
+
+Equations and papers: harness.layers._simple_core; sites: harness.layers._simple_kind.
+"""
 
 from __future__ import annotations
+
+from pydantic import Field
 
 from harness.layers._arithmetic import Arithmetic
 from harness.layers._fields import Flag
@@ -11,9 +16,13 @@ from harness.records import Arrays
 
 
 class GruConfig(SimpleConfig):
-    """reset_after: the reset gate acts after the recurrent product, which then has a bias of its own."""
+    """Settings of a GRU."""
 
-    reset_after: Flag = True
+    reset_after: Flag = Field(
+        default=True,
+        description="The reset gate acts after the recurrent product, which then has a bias of its own "
+        "(weight recurrent_bias).",
+    )
 
 
 class Gru(SimpleKind):

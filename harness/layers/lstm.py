@@ -6,7 +6,7 @@ Equations and papers: harness.layers._lstm_cell and _lstm_core; sites and their 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -33,38 +33,46 @@ Limit = Annotated[float, Field(strict=True, gt=0.0, allow_inf_nan=False)]
 
 
 class LstmConfig(Config):
-    """Settings of an LSTM; every option after `return_state` is off by default.
+    """Settings of an LSTM; every option after `return_state` is off by default."""
 
-    units                 H.
-    layers                L.
-    return_sequences      y is (B, T, H), else the last step's (B, H).
-    return_state          h and c are outputs too.
-    forget_bias           added to the forget gate at run time (TensorFlow 1: 1.0 beside a stored bias of 0).
-    peepholes             weights peephole_i, peephole_f, peephole_o (H,): the gates see c.
-    cell_clip             c is clipped to [-cell_clip, cell_clip] before the output gate.
-    projection            P: h is projected to P values by the weight projection (H, P).
-    projection_clip       h is clipped to [-projection_clip, projection_clip] after its projection.
-    recurrent_activation  of the gates: None is the sigmoid; `hard_sigmoid` slope 1/6, `hard_sigmoid_keras2` slope 1/5.
-    bidirectional         each layer reads the sequence both ways.
-    go_backwards          one layer reads it from the end; y is in the order of reading.
-    padding               what y is after the end of a shorter sequence (input `lengths`): `zeros`, `repeat` or `free`.
-    drop_leaving_state    state.h and state.c act on the state that leaves a step, not on what enters it.
-    """
-
-    units: Count
-    layers: Count = 1
-    return_sequences: Flag = False
-    return_state: Flag = False
-    forget_bias: Finite = 0.0
-    peepholes: Flag = False
-    cell_clip: Limit | None = None
-    projection: Count | None = None
-    projection_clip: Limit | None = None
-    recurrent_activation: Literal["hard_sigmoid", "hard_sigmoid_keras2"] | None = None
-    bidirectional: Flag = False
-    go_backwards: Flag = False
-    padding: Literal["zeros", "repeat", "free"] | None = None
-    drop_leaving_state: Flag = False
+    units: Count = Field(description="H, the width of the cell state.")
+    layers: Count = Field(default=1, description="L, the layers of the stack.")
+    return_sequences: Flag = Field(default=False, description="y has every step's output, else the last step's.")
+    return_state: Flag = Field(default=False, description="The last h and c are outputs too.")
+    forget_bias: Finite = Field(
+        default=0.0,
+        description="Added to the forget gate at run time (TensorFlow 1: 1.0 beside a stored bias of 0).",
+    )
+    peepholes: Flag = Field(
+        default=False, description="The gates see c, through the weights peephole_i, peephole_f and peephole_o."
+    )
+    cell_clip: Limit | None = Field(
+        default=None, description="c is clipped to [-cell_clip, cell_clip] before the output gate."
+    )
+    projection: Count | None = Field(
+        default=None, description="P: h is projected to P values by the weight projection."
+    )
+    projection_clip: Limit | None = Field(
+        default=None, description="h is clipped to [-projection_clip, projection_clip] after its projection."
+    )
+    recurrent_activation: Literal["hard_sigmoid", "hard_sigmoid_keras2"] | None = Field(
+        default=None,
+        description="Of the gates: none is the sigmoid; hard_sigmoid has slope 1/6, hard_sigmoid_keras2 slope 1/5.",
+    )
+    bidirectional: Flag = Field(default=False, description="Each layer reads the sequence both ways.")
+    go_backwards: Flag = Field(
+        default=False, description="One layer reads the sequence from its end; y is in the order of reading."
+    )
+    padding: Literal["zeros", "repeat", "free"] | None = Field(
+        default=None, description="What y is after the end of a shorter sequence; the ends are the input lengths."
+    )
+    drop_leaving_state: Flag = Field(
+        default=False, description="state.h and state.c act on the state that leaves a step, not on what enters it."
+    )
+    stateful: Flag = Field(
+        default=False,
+        description="A further call starts from the states that the last one left, until they are reset to zero.",
+    )
 
     def stack(self) -> StackOptions:
         """The same, as the reference reads it."""
@@ -88,6 +96,7 @@ class Lstm(LayerKind):
     name = "lstm"
     Config = LstmConfig
     site_names = SITES
+    input_letters: ClassVar[Mapping[str, str]] = {"x": "BTD", "lengths": "B"}
 
     def input_names(self, config: LstmConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return x; the initial state, zero where it is not given; and the lengths where there is a `padding`."""
@@ -110,6 +119,9 @@ class Lstm(LayerKind):
             raise Refused(("config", "go_backwards"), "go_backwards is for one layer in one direction")
         if config.projection_clip is not None and config.projection is None:
             raise Refused(("config", "projection_clip"), "there is no `projection` to clip")
+        if config.stateful and {"h0", "c0"} & set(inputs):
+            given = "h0" if "h0" in inputs else "c0"
+            raise Refused(("inputs", given), "a stateful layer starts from zero, and then from its own last states")
         if config.padding == "free" and (config.bidirectional or config.go_backwards):
             raise Refused(("config", "padding"), "`free` padding is for reading forward: backward it would start in it")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from pydantic import Field
 
 from harness.layers._arithmetic import Arithmetic
 from harness.layers._fields import Rate, Stddev
@@ -20,10 +21,10 @@ from harness.records import Site
 
 
 class MaskedGaussianNoiseConfig(Config):
-    """rate: probability that an element gets noise. stddev: standard deviation of that noise, in units of x."""
+    """Settings of masked Gaussian noise."""
 
-    rate: Rate
-    stddev: Stddev
+    rate: Rate = Field(description="Probability that an element gets noise.")
+    stddev: Stddev = Field(description="Standard deviation of that noise, in units of x.")
 
 
 class MaskedGaussianNoise(PointwiseNoise):

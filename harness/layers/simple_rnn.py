@@ -1,4 +1,7 @@
-"""The simple recurrent layer: equation in harness.layers._simple_core; sites in harness.layers._simple_kind."""
+"""The simple recurrent layer.
+
+Equation: harness.layers._simple_core; sites: harness.layers._simple_kind.
+"""
 
 from __future__ import annotations
 

@@ -302,6 +302,20 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """The arrays of a comparison whose values differ, for a later explanation without the framework.
+
+    passes    those that values are compared for, copied; without the tape.
+    given     SHA-256 of the inputs and weights that they were computed from.
+    left_out  why there are none.
+    """
+
+    passes: tuple[tuple[Pass, PassResult], ...] = ()
+    given: str = ""
+    left_out: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Compared:
     """What comparison says of one (variant, backend): its rows, and the masks that reports draw.
 
@@ -310,6 +324,7 @@ class Compared:
     profile what the implementation was measured to do (harness.comparison.profile).
     again   p-values of the statistical rows that are suspicious, by check: they are to be tried again on fresh draws.
     charts  figures that reports draw, plain values (harness.comparison.charts).
+    kept    the arrays, where values differ.
     """
 
     variant: Variant
@@ -321,6 +336,7 @@ class Compared:
     profile: Mapping[str, str] = field(default_factory=dict)
     again: Mapping[str, float] = field(default_factory=dict)
     charts: Mapping[str, Any] = field(default_factory=dict)
+    kept: Kept | None = None
 
 
 #: A fault's effect over the limit from which it is surely noticed: a right program may itself lie one limit off.

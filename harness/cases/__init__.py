@@ -3,9 +3,9 @@
 from typing import Any
 
 from harness.cases.filling import materialise, numpy_dtype, recorded_arrays
-from harness.cases.loading import iterate, load, load_one
+from harness.cases.loading import from_text, iterate, load, load_one
 
-__all__ = ["iterate", "json_schema", "load", "load_one", "materialise", "numpy_dtype", "recorded_arrays"]
+__all__ = ["from_text", "iterate", "json_schema", "load", "load_one", "materialise", "numpy_dtype", "recorded_arrays"]
 
 
 def json_schema() -> dict[str, Any]:

@@ -42,6 +42,7 @@ class BackendList:
     folder       of the case; targets and recorded files are seen from there.
     environment  the case's default.
     place        tells where in the file a path stands.
+    ported       whether the files of users' own code must be there; a stored case is read without them.
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class BackendList:
         environment: str,
         place: Callable[[Path], Place],
         complaints: Complaints,
+        ported: bool = True,
     ) -> None:
+        self.ported = ported
         self.layer = layer
         self.folder = folder
         self.environment = environment
@@ -166,7 +169,7 @@ class BackendList:
             return None
         file, _, function = found.target.rpartition(":")
         file = resolve_file(self.folder, file)
-        if not FilePath(file).is_file():
+        if self.ported and not FilePath(file).is_file():
             self.complaints.add((*where, "target"), f"there is no file {file}")
             return None
         return BackendRef(

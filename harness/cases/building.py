@@ -24,8 +24,9 @@ T = TypeVar("T")
 class Builder:
     """Makes the variants of one document. What no matrix value changes is worked out once and shared."""
 
-    def __init__(self, document: Document, folder: str) -> None:
+    def __init__(self, document: Document, folder: str, *, ported: bool = True) -> None:
         self.document = document
+        self.ported = ported
         self.folder = folder
         self.problems: dict[Problem, None] = {}
         self.place = document.place()
@@ -73,7 +74,9 @@ class Builder:
             "backends",
             (raw_refs, layer, environment),
             complaints,
-            lambda notes: BackendList(layer, self.folder, environment, place, notes).resolve(raw_refs or ()),
+            lambda notes: BackendList(layer, self.folder, environment, place, notes, self.ported).resolve(
+                raw_refs or ()
+            ),
         )
         good_refs = refs if raw_refs is not None and len(refs) == len(raw_refs) else None
         raw_expect = found.get("expect") or ()

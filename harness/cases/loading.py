@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from harness.cases.building import Builder
-from harness.cases.document import read
-from harness.errors import Place, Problem, UserError
+from harness.cases.document import parse, read
+from harness.errors import Place, Problem, UserError, did_you_mean
 from harness.records import Variant
 
 SUFFIXES = (".yaml", ".yml")
@@ -57,6 +57,18 @@ def load_one(path: Path | str) -> list[Variant]:
     return load([path])
 
 
+def from_text(text: str, name: str) -> list[Variant]:
+    """The variants of a case file's text, as a stored run has it; `name` is what ids call the file.
+
+    The files of users' own code need not be there. Raises UserError.
+    """
+    builder = Builder(parse(text, name), folder_of(name), ported=False)
+    found = list(builder.variants())
+    if builder.problems:
+        raise UserError(sorted(builder.problems, key=_position))
+    return found
+
+
 def files(paths: Iterable[Path | str], problems: list[Problem]) -> Iterator[tuple[str, str]]:
     """Yield (file, name for ids and messages), each file once. A path that is missing or a folder without cases is a problem."""
     seen: set[str] = set()
@@ -64,7 +76,7 @@ def files(paths: Iterable[Path | str], problems: list[Problem]) -> Iterator[tupl
         path = Path(given)
         name = display_name(path)
         if not os.path.lexists(path):
-            problems.append(Problem("no such file or folder", Place(name)))
+            problems.append(Problem(f"no such file or folder{_near(path)}", Place(name)))
             continue
         if path.is_dir():
             found = [(file, _below_name(name, file[len(str(path)) :])) for file in _below(str(path))]
@@ -76,6 +88,15 @@ def files(paths: Iterable[Path | str], problems: list[Problem]) -> Iterator[tupl
             if file_name not in seen:
                 seen.add(file_name)
                 yield file, file_name
+
+
+def _near(path: Path) -> str:
+    """The nearest name beside a path that is not there, as a hint."""
+    try:
+        beside = [entry.name for entry in os.scandir(path.parent) if not entry.name.startswith(".")]
+    except OSError:
+        return ""
+    return did_you_mean(path.name, beside)
 
 
 def _below(folder: str) -> Iterator[str]:

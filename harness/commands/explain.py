@@ -1,4 +1,4 @@
-"""`harness explain`: the implementations that differed are run again, because a stored run keeps no arrays."""
+"""`harness explain`: from the arrays that a run stored of what differs, or by running it again."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from harness.errors import UserError, did_you_mean
 from harness.records import AVAILABLE, Row, Variant, Verdict
 
 if TYPE_CHECKING:
+    from harness.comparison.context import Context
+    from harness.records import Kept
     from harness.reporting.store import StoredRun
 
 _EPILOG = """\b
 Examples:
   harness explain reports/latest
   harness explain reports/latest 'cases/lstm/states.yaml::[dtype=float32]' --backend 'torch*'
+  harness explain --again reports/latest
   harness explain --stored reports/latest
 """
 
@@ -30,20 +33,24 @@ Examples:
 @click.argument("folder", default="reports/latest", metavar="[DIR]")
 @click.argument("case", default="", metavar="[CASE]")
 @options.backends
-@click.option("--stored", is_flag=True, help="Run nothing: give the causes that the run stored.")
+@click.option("--again", is_flag=True, help="Run what differed again, from the case files as they are now.")
+@click.option("--stored", is_flag=True, help="Search nothing: give the causes that the run stored.")
 @options.as_json
-def explain(folder: str, case: str, backends: tuple[str, ...], stored: bool, as_json: bool) -> int:
+def explain(folder: str, case: str, backends: tuple[str, ...], again: bool, stored: bool, as_json: bool) -> int:
     """Say why the implementations of a stored run differ.
 
-    DIR is what `harness run --out` wrote. A stored run keeps no arrays, so each case and implementation that differed is
-    run again, from the case file as it is now, and its numbers are searched for a known fault. What cannot be run here
-    is explained by the causes that the run stored.
+    DIR is what `harness run --out` wrote. The arrays that it stored of each case and implementation that differs are searched
+    for a known fault; no framework is needed. Where they were left out, or with --again, the implementation is run
+    again. What cannot be run here is explained by the causes that the run stored.
     """
     from harness.commands.console import print_json
     from harness.reporting.exits import Exit
     from harness.reporting.store import read
 
-    found = list(explanations(read(folder), case, backends, rerun=not stored))
+    if again and stored:
+        raise UserError("--again runs what differed, and --stored nothing: give one of them")
+    way = "again" if again else "stored" if stored else "arrays"
+    found = list(explanations(read(folder), case, backends, way))
     if as_json:
         print_json(
             {"format": "parity-harness explain", "version": 1, "explanations": [one.described() for one in found]}
@@ -76,7 +83,7 @@ DIFFERENCES = (Verdict.FAIL, Verdict.NONDETERMINISTIC, Verdict.ERROR, Verdict.KN
 
 @dataclass(frozen=True)
 class Explained:
-    """One case and implementation. how: whether it was run again, or why not. rows: its differences, with their causes."""
+    """One case and implementation. how: from which numbers, or why not. rows: its differences, with their causes."""
 
     case: str
     name: str
@@ -93,8 +100,10 @@ class Explained:
         }
 
 
-def explanations(stored: StoredRun, case: str, backends: Sequence[str], *, rerun: bool) -> Iterator[Explained]:
+def explanations(stored: StoredRun, case: str, backends: Sequence[str], way: str = "arrays") -> Iterator[Explained]:
     """Every case and implementation of a stored run that differed, in the run's order.
+
+    way  `arrays`: from the stored arrays, run again where there are none; `again`: run again; `stored`: as it was stored.
 
     Raises UserError for a case that is not in the run.
     """
@@ -107,7 +116,7 @@ def explanations(stored: StoredRun, case: str, backends: Sequence[str], *, rerun
         if chosen and row.verdict in DIFFERENCES and _wanted(row, backends):
             groups.setdefault((row.case, row.name), []).append(row)
     for (name, implementation), rows in groups.items():
-        yield _explained(stored, name, implementation, rows, rerun=rerun)
+        yield _explained(stored, name, implementation, rows, way)
 
 
 def _wanted(row: Row, backends: Sequence[str]) -> bool:
@@ -115,12 +124,23 @@ def _wanted(row: Row, backends: Sequence[str]) -> bool:
     return not backends or any(fnmatch.fnmatchcase(word, name) for word in words for name in backends)
 
 
-def _explained(stored: StoredRun, case: str, name: str, rows: list[Row], *, rerun: bool) -> Explained:
-    """Run again where that is possible; else the stored causes."""
-    if not rerun:
+def _explained(stored: StoredRun, case: str, name: str, rows: list[Row], way: str) -> Explained:
+    """From the stored arrays, or run again where that is possible; else the stored causes."""
+    if way == "stored":
         return Explained(case, name, "as the run stored it", tuple(rows))
+    note = ""
+    if way == "arrays":
+        from harness.comparison.kept import FAMILIES
+
+        if not any(row.check.startswith(FAMILIES) for row in rows):
+            return Explained(case, name, "as the run stored it: its values do not differ", tuple(rows))
+        found, why = from_arrays(stored, case, name, rows)
+        if found is not None:
+            return found
+        note = f", as {why}"
     try:
-        variant, note = _variant(stored, case)
+        variant, changed = _variant(stored, case)
+        note += changed
     except UserError as error:
         return Explained(case, name, f"as the run stored it; it cannot be run again: {error}", tuple(rows))
     again = _run(variant, name)
@@ -133,6 +153,58 @@ def _explained(stored: StoredRun, case: str, name: str, rows: list[Row], *, reru
     bad = tuple(_as_known(row, known) for row in again if row.verdict in DIFFERENCES)
     how = f"run again{note}"
     return Explained(case, name, how if bad else f"{how}: the difference is gone", bad)
+
+
+def from_arrays(stored: StoredRun, case: str, name: str, rows: list[Row]) -> tuple[Explained | None, str]:
+    """What the stored arrays of a comparison say, or why they say nothing. The case is the one that the run stored, too."""
+    from harness.cases import from_text
+    from harness.comparison.context import Context
+    from harness.comparison.kept import given
+
+    kept = stored.kept(case, name.removesuffix(" [recipe]"))
+    if kept is None or kept.left_out:
+        return None, f"its arrays were not stored{': ' + kept.left_out if kept and kept.left_out else ''}"
+    path = case.partition("::")[0]
+    try:
+        variants = {one.id: one for one in from_text(stored.sources[path], path)}
+        # A known difference is explained too: that is what is asked for here.
+        context = Context(dataclasses.replace(variants[case], expect=()))
+        same = given(context) == kept.given
+    except (UserError, LookupError, OSError) as error:
+        return None, f"the stored case cannot be read here: {error}"
+    if not same:
+        return None, "the case's arrays are other ones now"
+    known = {row.check: row.cause for row in rows if row.verdict is Verdict.KNOWN}
+    found = tuple(_as_known(row, known) for row in searched(context, rows, kept))
+    return Explained(case, name, "from the arrays that the run stored", found), ""
+
+
+def searched(context: Context, rows: Sequence[Row], kept: Kept) -> Iterator[Row]:
+    """Stored rows, those of values judged and searched anew; others as they are."""
+    from harness.comparison.checks.base import planned
+    from harness.comparison.compare import answers, row_maker
+    from harness.comparison.context import Evidence
+    from harness.comparison.kept import FAMILIES
+    from harness.diagnosis.diagnose import explained
+    from harness.records import BackendRef, Compared, JobResult
+
+    first = rows[0]
+    ref = BackendRef(first.backend, first.implementation or None, name=first.name.removesuffix(" [recipe]"))
+    names = {row.check for row in rows if row.check.startswith(FAMILIES)}
+    evidence = Evidence(context, kept.passes)
+    evidence.job = JobResult(context.variant, ref, kept.passes)
+    owed = {name: one for name, one in planned(context, lambda name: name in names).items() if name in names}
+    make = row_maker(evidence.job, context.variant)
+    judged = {finding.name: make(finding) for finding in answers(evidence, owed)}
+    # What needs other passes than those that were stored cannot be judged anew.
+    new = [judged[row.check] if _differs(judged.get(row.check)) else row for row in rows]
+    anew = [row for row in new if row.check in judged and row is judged[row.check]]
+    texts = {row.check: row for row in explained(Compared(context.variant, ref, tuple(anew)), evidence).rows}
+    yield from (texts.get(row.check, row) for row in new)
+
+
+def _differs(row: Row | None) -> bool:
+    return row is not None and row.verdict is Verdict.FAIL
 
 
 def _as_known(row: Row, known: dict[str, str]) -> Row:

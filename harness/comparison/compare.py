@@ -14,6 +14,7 @@ from harness.comparison import charts, recorded
 from harness.comparison.checks.base import Check, Finding, planned
 from harness.comparison.checks.mask import active_sites
 from harness.comparison.context import Context, Evidence, MissingDraw
+from harness.comparison.kept import kept
 from harness.comparison.profile import profile
 from harness.layers.base import tape_keys
 from harness.records import AVAILABLE, Arrays, Compared, Expectation, JobResult, Row, Variant, Verdict
@@ -74,6 +75,7 @@ def compare(result: JobResult, context: Context, today: datetime.date) -> Compar
         compared,
         profile=measured_profile(evidence),
         charts=drawn(lambda: charts.charts(evidence)),
+        kept=kept(compared.rows, evidence),
         again={finding.name: finding.again for finding in found if finding.again is not None},
     )
 

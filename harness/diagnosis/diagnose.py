@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from harness.comparison.context import Evidence
+from harness.comparison.kept import FAMILIES
 from harness.diagnosis.drawn import sharing
 from harness.diagnosis.observed import Observed, observed
 from harness.diagnosis.parting import parting
@@ -13,8 +14,6 @@ from harness.diagnosis.precision import Coarse, coarse, narrower
 from harness.diagnosis.search import Explanation, Found, Search
 from harness.records import Compared, Row, Verdict
 
-#: Rows whose causes are looked for.
-FAMILIES = ("value.", "gradient.", "state.", "scale.", "identity.")
 #: Faults that give the same numbers and are named beside the first.
 TIES = 3
 
@@ -53,7 +52,7 @@ class Diagnosis:
         if self.coarse is not None:
             share = f"{self.coarse.worst:.2g} of what such rounding allows"
             return f"{self.cause}: at most {share}; fix: {self.coarse.fix(self.backend)}"
-        parts = [self.cause if self.complete else f"{self.cause} among {self.tried} tried in the time given"]
+        parts = [self.cause if self.complete else f"{self.cause} among {self.tried} tried, and more remain"]
         if self.partial is not None:
             parts.append(
                 f"nearest: {words(self.partial)}, which explains {self.partial.explained} of {self.partial.failing} "

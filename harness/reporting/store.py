@@ -6,6 +6,7 @@
     results.csv    the same for spreadsheets
     masks.npz      the masks, for pictures
     charts.jsonl   figures to draw, one (case, backend) a line; older runs have none
+    arrays.npz     the arrays of what differs in values (see kept.py); older runs have none
 
 A folder without a run.json that fits its other files was interrupted or changed, and is refused rather than half-read.
 """
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.errors import Problem, UserError
-from harness.records import Row, Verdict
+from harness.records import Kept, Row, Verdict
 from harness.reporting import files
 from harness.reporting.exits import Exit
 from harness.reporting.rows import load_row
@@ -34,9 +35,10 @@ FORMAT = "parity-harness run"
 VERSION = 1
 RUN, CASES, ROWS, CSV, MASKS = "run.json", "cases.json", "results.jsonl", "results.csv", "masks.npz"
 CHARTS = "charts.jsonl"
-DATA = (CASES, ROWS, CSV, MASKS, CHARTS)
+ARRAYS = "arrays.npz"
+DATA = (CASES, ROWS, CSV, MASKS, CHARTS, ARRAYS)
 #: Files that an older run may lack; where run.json names one it must be there.
-LATER = (CHARTS,)
+LATER = (CHARTS, ARRAYS)
 #: What run.json says of each framework that ran.
 FRAMEWORK = ("environment", "package", "version")
 
@@ -88,6 +90,22 @@ class StoredRun:
             for case in self.cases:
                 for entry in case["masks"]:
                     yield case, entry, stored[entry["entry"]]
+
+    def kept(self, case: str, backend: str) -> Kept | None:
+        """The arrays of a comparison whose values differ, by the case's id and the backend's label; None: none were stored.
+
+        Raises UserError where they cannot be read.
+        """
+        from harness.reporting.kept import restore
+
+        described = next((one.get("kept", ()) for one in self.cases if one["id"] == case), ())
+        entry = next((one for one in described if one["backend"] == backend), None)
+        if entry is None or ARRAYS not in self.meta["files"]:
+            return None
+        try:
+            return restore(self.folder / ARRAYS, entry)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise UserError(Problem(f"{self.folder / ARRAYS}: not arrays of a stored run ({error!r})")) from error
 
     def charts(self) -> Iterator[dict[str, Any]]:
         """What there is to draw of each (case, backend): `case`, `backend`, `order`, `charts` (harness.comparison.charts).

@@ -24,9 +24,23 @@ import numpy as np
 from harness.records import Compared, Variant, Verdict
 from harness.reporting import files, machine
 from harness.reporting.described import axes_of, describe, position
+from harness.reporting.kept import KeptWriter
 from harness.reporting.pictures import gates_first, pool
 from harness.reporting.rows import COLUMNS, csv_line, csv_row, dump_row, load_row, to_json
-from harness.reporting.store import CASES, CHARTS, CSV, DATA, FORMAT, FRAMEWORK, MASKS, ROWS, RUN, VERSION, StoredRun
+from harness.reporting.store import (
+    ARRAYS,
+    CASES,
+    CHARTS,
+    CSV,
+    DATA,
+    FORMAT,
+    FRAMEWORK,
+    MASKS,
+    ROWS,
+    RUN,
+    VERSION,
+    StoredRun,
+)
 from harness.reporting.summary import label
 from harness.reporting.verdicts import ORDER, exit_code, missing
 
@@ -91,6 +105,7 @@ class Writer:
         self._rows: IO[bytes] = (self._partial / "unsorted").open("w+b")
         self._charts: IO[bytes] = (self._partial / "unsorted charts").open("w+b")
         self._archive = zipfile.ZipFile(self._partial / MASKS, "w", zipfile.ZIP_DEFLATED, compresslevel=6)
+        self._kept = KeptWriter(self._partial / ARRAYS)
         return self
 
     def __exit__(
@@ -101,6 +116,7 @@ class Writer:
             self._rows.close()
             self._charts.close()
             self._archive.close()
+            self._kept.close()
 
     def add(self, event: Compared) -> None:
         """Store one comparison's rows and masks. Raises KeyError for a case that is not of this run."""
@@ -118,6 +134,8 @@ class Writer:
             self._profiles.setdefault(case, []).append({"backend": label, "order": order, "entries": entries})
         if event.charts:
             self._add_charts(case, order, label, event.charts)
+        if event.kept is not None:
+            self._kept.add(case, order, label, event.kept)
         if event.detail:
             self._details.setdefault(case, []).append({"backend": label, "text": event.detail[-DETAIL:]})
         self._blocks.append(_Block(case, order, label, start, self._rows.tell() - start))
@@ -140,6 +158,7 @@ class Writer:
             self._blocks.append(_Block(self._order[key[0]], number, key[1], start, self._rows.tell() - start))
         for case in run.cases:
             if case["id"] in wanted:
+                self._kept.adopt(run.folder, ARRAYS, case.get("kept", []), self._order[case["id"]])
                 self._details[self._order[case["id"]]] = case["details"]
                 self._profiles[self._order[case["id"]]] = case.get("profiles", [])
         for case, entry, mask in run.masks_by_case():
@@ -181,6 +200,7 @@ class Writer:
     def finish(self, *, interrupted: bool = False) -> Path:
         """Order the rows, publish every file, run.json last, and return the folder."""
         self._archive.close()
+        self._kept.close()
         self._blocks.sort(key=lambda block: block[:3])
         self._chart_blocks.sort(key=lambda block: block[:3])
         with (
@@ -218,7 +238,8 @@ class Writer:
                 }
                 for one in sorted(self._profiles.get(index, ()), key=lambda one: (one["order"], one["backend"]))
             ]
-            cases.append({**case, "masks": masks, "profiles": profiles, "details": details})
+            kept = self._kept.described(index)
+            cases.append({**case, "masks": masks, "profiles": profiles, "details": details, "kept": kept})
         # Implementations that do the same, and cases in which they do, share one profile.
         return {"cases": cases, "profiles": [dict(key) for key in known], "sources": self.sources}
 

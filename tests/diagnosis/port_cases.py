@@ -40,6 +40,9 @@ CASES: dict[str, Variant] = {
     ),
     "weight": variant("lstm", {"units": 6, **BOTH}, {"x": (4, 7, 6)}, [{"at": "weight.recurrent", "rate": 0.4}]),
     "gru": variant("gru", {"units": 5, **BOTH}, {"x": (4, 6, 3)}),
+    "gru state": variant(
+        "gru", {"units": 5, **BOTH}, {"x": (4, 6, 3)}, [{"at": "state.h", "rate": 0.4, "shared": ["gates", "time"]}]
+    ),
     "rnn": variant("simple_rnn", {"units": 5, **BOTH}, {"x": (4, 6, 3)}),
     "dropout": variant("dropout", {"rate": 0.3}, {"x": (6, 8, 10)}),
     "spatial": variant("dropout", {"rate": 0.3, "shared": ["time"]}, {"x": (12, 4, 16)}),

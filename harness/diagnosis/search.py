@@ -1,4 +1,4 @@
-"""Which faults of the catalogue give the numbers that were seen: each alone, then pairs, within a time.
+"""Which faults of the catalogue give the numbers that were seen: each alone, then pairs, within an amount of work.
 
 A pair is looked for among faults that explain something by themselves: an array, the first step of a sequence or the evaluation
 pass exactly, or at least a part of the deviation.
@@ -18,8 +18,11 @@ from harness.diagnosis.fault import Fault, catalogue
 from harness.diagnosis.observed import SLACK, Observed, own_limits, predicted
 from harness.records import Arrays
 
-#: Seconds for single faults, and then for pairs. A small case needs a fraction of them.
-SINGLES, PAIRS = 6.0, 2.0
+#: Work for single faults, and then for pairs; a trial on the smallest case is 1, and takes about a millisecond. It is counted, not
+#: timed, so that a busy machine, a resumed run or a shard names the same cause. A small case needs a fraction of it.
+SINGLES, PAIRS = 6000.0, 4000.0
+#: Seconds after which a search ends all the same, for reference evaluations that are far slower than their size says.
+PATIENCE = 120.0
 #: Faults that explain only a part are paired among this many of the best.
 BEST = 24
 
@@ -42,7 +45,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search gave. fits: full explanations, best first; partial: the best of the others; complete: not out of time."""
+    """What a search gave. fits: full explanations, best first; partial: the best of the others; complete: all was tried."""
 
     fits: list[Explanation]
     partial: Explanation | None
@@ -61,9 +64,16 @@ class _Trial:
 
 
 class Search:
-    """A search over one implementation's passes."""
+    """A search over one implementation's passes. singles, pairs: how much work for each; patience: seconds for both."""
 
-    def __init__(self, passes: list[Observed], *, singles: float = SINGLES, pairs: float = PAIRS) -> None:
+    def __init__(
+        self,
+        passes: list[Observed],
+        *,
+        singles: float = SINGLES,
+        pairs: float = PAIRS,
+        patience: float = PATIENCE,
+    ) -> None:
         self.passes = passes
         self.failing = {(k, name) for k, one in enumerate(passes) for name in one.failing()}
         self.forward_fails = any(not name.startswith("gradient.") for _, name in self.failing)
@@ -72,7 +82,9 @@ class Search:
         main = next((k for k in sorted(failed) if passes[k].setting.train == passes[0].setting.train), 0)
         self.quick = [one for k, one in enumerate(passes) if k == main or one.setting.train != passes[0].setting.train]
         self.parts = [part for part in map(cut, self.quick) if part is not None] if self.forward_fails else []
-        self.limits = singles, pairs
+        trial = sum(map(work, self.quick))
+        self.limits = singles / trial, pairs / trial
+        self.patience = patience
         self.tried = 0
         self.partial: Explanation | None = None
 
@@ -82,18 +94,17 @@ class Search:
         start = time.monotonic()
         trials, fits, complete = [], [], True
         for number, fault in enumerate(faults):
-            if time.monotonic() - start > self.limits[0]:
+            if number >= self.limits[0] or time.monotonic() - start > self.patience:
                 complete = False
                 break
             trial, fit = self._try((fault,))
-            if trial is not None and number < len(faults):
+            if trial is not None:
                 trials.append(trial)
             if fit is not None:
                 fits.append(fit)
         if not fits:
-            start = time.monotonic()
-            for pair in self._pairs(trials):
-                if time.monotonic() - start > self.limits[1]:
+            for number, pair in enumerate(self._pairs(trials)):
+                if number >= self.limits[1] or time.monotonic() - start > self.patience:
                     complete = False
                     break
                 _, fit = self._try(pair)
@@ -207,6 +218,13 @@ class Search:
             self.partial is None or (-one.explained, one.cost) < (-self.partial.explained, self.partial.cost)
         ):
             self.partial = one
+
+
+def work(one: Observed) -> float:
+    """What an evaluation of a pass costs, from its size alone; the smallest case costs 1."""
+    steps = max((array.shape[1] for array in one.setting.inputs.values() if array.ndim == 3), default=0)
+    size = sum(array.size for arrays in (one.setting.inputs, one.setting.weights, one.actual) for array in arrays.values())
+    return 1.0 + steps / 8.0 + size / 2.0**14
 
 
 def _over(ratio: float, limit: float, wider: float) -> float:

@@ -58,7 +58,7 @@ def test_local_faults_do_to_the_part_what_they_do_to_the_whole(name: str) -> Non
 
 def searched(case: Variant, *names: str, parts: bool) -> set[str]:
     seen = observed(evidence(case, *names))
-    search = Search(seen, singles=60.0, pairs=0.0)
+    search = Search(seen, singles=60000.0, pairs=0.0)
     if not parts:
         search.parts = []
     return {fault.name for fit in found(seen, "torch", search).fits for fault in fit.faults}

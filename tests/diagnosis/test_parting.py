@@ -129,7 +129,7 @@ def test_where_the_two_part(case: Variant, change: Change, words: list[str]) -> 
 
 def test_what_is_said_ends_a_diagnosis_without_a_fit() -> None:
     seen = passes(PAIR, noisy("decoder.kernel"))
-    diagnosis = found(seen, "torch", Search(seen, singles=0.5, pairs=0.1))
+    diagnosis = found(seen, "torch", Search(seen, singles=400.0, pairs=80.0))
     assert diagnosis.names == ()
     assert "the encoder's state is right, so it is the handover or the decoder" in diagnosis.text()
 

@@ -26,7 +26,7 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("folder", default="reports/latest", metavar="[DIR]")
+@click.argument("folder", default="reports/latest", metavar="[DIR]", type=options.FILE)
 @click.option(
     "--format",
     "kind",
@@ -75,10 +75,12 @@ def report(folder: str, kind: str, output: str | None, power: bool, as_json: boo
 def exported(stored: StoredRun, kind: str) -> bytes:
     """A stored run in one of the formats for other programs."""
     from harness.reporting import github, gitlab, junit, markdown
+    from harness.reporting.files import open_text
     from harness.reporting.store import CSV, ROWS
 
     if kind in ("csv", "jsonl"):
-        return (stored.folder / (CSV if kind == "csv" else ROWS)).read_bytes()
+        with open_text(stored.folder / (CSV if kind == "csv" else ROWS)) as text:
+            return text.read().encode()
     if kind == "parquet":
         from harness.reporting.frame import parquet
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import os
 import secrets
@@ -11,10 +12,13 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from harness.errors import Problem, UserError
 
 _PARTIAL = ".partial-"
+#: What a compressed file's name ends in.
+PACKED = ".gz"
 
 
 def write_whole(path: Path, data: str | bytes) -> None:
@@ -117,6 +121,20 @@ def _alive(pid: str) -> bool:
     except (OSError, OverflowError):
         return True
     return True
+
+
+def present(path: Path) -> Path:
+    """The file, or where it is not there the compressed one of its name and `.gz`."""
+    packed = path.with_name(path.name + PACKED)
+    return packed if packed.is_file() and not path.exists() else path
+
+
+def open_text(path: Path) -> IO[str]:
+    """Open a text file that may be compressed; only a newline ends a line, and is itself."""
+    found = present(path)
+    if found.name.endswith(PACKED):
+        return gzip.open(found, "rt", encoding="utf-8", newline="\n")
+    return found.open(encoding="utf-8", newline="\n")
 
 
 def digest(path: Path) -> str:

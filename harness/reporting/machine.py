@@ -24,6 +24,13 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
+def system() -> str:
+    """The system and its C library, which move numbers: "Linux, glibc 2.36". A kernel's build is a machine's own matter."""
+    library = " ".join(platform.libc_ver()).strip()
+    release = library or platform.mac_ver()[0] or platform.win32_ver()[1]
+    return ", ".join(filter(None, (platform.system(), release)))
+
+
 def version_of(distribution: str) -> str:
     """The installed version of a distribution, without importing it; "" where it is not installed."""
     try:
@@ -38,7 +45,7 @@ def describe() -> dict[str, object]:
         "harness": __version__,
         "python": platform.python_version(),
         "implementation": sys.implementation.name,
-        "system": platform.platform(),
+        "system": system(),
         "machine": platform.machine(),
         "cpu": cpu_model(),
         "cpus": os.cpu_count() or 1,

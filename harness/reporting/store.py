@@ -8,6 +8,7 @@
     charts.jsonl   figures to draw, one (case, backend) a line; older runs have none
     arrays.npz     the arrays of what differs in values (see kept.py); older runs have none
 
+A text file may stand compressed, under its name and `.gz`, as it does in a run that is kept in a repository (packing.py).
 A folder without a run.json that fits its other files was interrupted or changed, and is refused rather than half-read.
 """
 
@@ -67,7 +68,7 @@ class StoredRun:
     def rows(self) -> Iterator[Row]:
         """The rows, in the order of the cases. Raises UserError where a line is not a row."""
         path = self.folder / ROWS
-        with path.open(encoding="utf-8") as lines:
+        with files.open_text(path) as lines:
             for number, line in enumerate(lines, 1):
                 try:
                     yield load_row(line)
@@ -115,7 +116,7 @@ class StoredRun:
         if CHARTS not in self.meta["files"]:
             return
         path = self.folder / CHARTS
-        with path.open(encoding="utf-8") as lines:
+        with files.open_text(path) as lines:
             for number, line in enumerate(lines, 1):
                 try:
                     found = json.loads(line)
@@ -173,6 +174,7 @@ def _check_files(folder: Path, described: dict[str, Any]) -> None:
             continue
         if not isinstance(entry, dict) or "sha256" not in entry:
             raise _bad(folder, f"{RUN} does not describe {name}")
+        path = files.present(path)
         if not path.is_file():
             raise _bad(folder, f"{name} is missing: run the cases again")
         if path.stat().st_size != entry.get("bytes") or files.digest(path) != entry["sha256"]:
@@ -184,9 +186,10 @@ def _check_files(folder: Path, described: dict[str, Any]) -> None:
 def _load(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        with files.open_text(path) as text:
+            value = json.load(text)
     except (FileNotFoundError, NotADirectoryError) as error:
-        hint = "the run was interrupted, run it again" if (folder / ROWS).exists() else "`harness run` writes one"
+        hint = "the run was interrupted, run it again" if files.present(folder / ROWS).exists() else "`harness run` writes one"
         raise _bad(folder, f"no {name}: {hint}") from error
     except OSError as error:
         raise _bad(folder, f"cannot read {name}: {error.strerror}") from error

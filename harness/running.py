@@ -11,7 +11,7 @@ from harness.comparison.compare import compare
 from harness.comparison.context import Context
 from harness.comparison.retry import sampled, second_stage
 from harness.comparison.sampling import staged
-from harness.execution.plan import PlannedJob, expand, passes_of, planned
+from harness.execution.plan import PlannedJob, expand, passes_of, planned, second_call
 from harness.execution.pool import Pool
 from harness.execution.retry import fresh_jobs
 from harness.records import Arrays, BackendRef, Compared, JobResult, Variant
@@ -91,7 +91,8 @@ class Runner:
             context = self._shared(variant)
             passes = passes_of(variant, self._profile)
             for ref in expand(variant, select):
-                yield dataclasses.replace(planned(variant, ref, passes), profile=self._profile), context
+                job = planned(variant, ref, second_call(variant, ref, passes))
+                yield dataclasses.replace(job, profile=self._profile), context
 
     def _shared(self, variant: Variant) -> Context:
         """What a variant's backends share; kept from the run before where that was of the same variant."""

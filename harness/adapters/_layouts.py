@@ -7,6 +7,7 @@ axes instead (`case.site(name, axes=...)`).
 """
 
 import itertools
+from collections import OrderedDict
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from harness.adapters.base import SiteSpec
@@ -135,17 +136,20 @@ def _merged(order: Sequence[str], sized: Sequence[int], squeezed: Tuple[int, ...
 def match(draws: Sequence[Draw], labels: Sequence[Label], sites: Sequence[SiteSpec]) -> List[Slot]:
     """The slot of every draw, in order. Raises TapeMismatch, with what was drawn, where no assignment uses them all."""
     slots: Dict[int, Slot] = {}
-    labelled = set()
+    said: Dict[Tuple[str, Optional[Tuple[str, ...]]], List[int]] = OrderedDict()
     for label in labels:
-        numbers = [number for number in range(label.start, label.stop) if number not in slots]
-        named = [site for site in sites if site.at == label.site]
+        # A block that is entered at every step names one draw a time; the site's draws belong together.
+        taken = {number for numbers in said.values() for number in numbers}
+        mine = [number for number in range(label.start, label.stop) if number not in taken]
+        said.setdefault((label.site, label.axes), []).extend(mine)
+    for (name, axes), numbers in said.items():
+        named = [site for site in sites if site.at == name]
         if not named:
             known = ", ".join(site.at for site in sites) or "none"
-            raise TapeMismatch("case.site(%r): the case has no such site; it has: %s" % (label.site, known))
-        labelled.add(label.site)
-        _assign(
-            [draws[number] for number in numbers], numbers, [w for s in named for w in wanted_of(s)], label.axes, slots
-        )
+            raise TapeMismatch("case.site(%r): the case has no such site; it has: %s" % (name, known))
+        wanted = [want for site in named for want in wanted_of(site)]
+        _assign([draws[number] for number in numbers], numbers, wanted, axes, slots)
+    labelled = {name for name, _ in said}
     rest = [number for number in range(len(draws)) if number not in slots]
     free = [site for site in sites if site.at not in labelled]
     _assign([draws[number] for number in rest], rest, [w for s in free for w in wanted_of(s)], None, slots)
@@ -163,7 +167,10 @@ def _assign(
     if found is None:
         drawn = ", ".join("%s%s" % (draw.kind, tuple(draw.values.shape)) for draw in draws) or "nothing"
         sites = ", ".join("%s %s" % (want.key, want.site.full) for want in wanted) or "none"
-        raise TapeMismatch("drew %s, which does not fit the case's sites: %s" % (drawn, sites))
+        hint = ""
+        if any(draw.values.ndim == 2 for draw in draws) and len(draws) > 1:
+            hint = "; what a layer's initializers draw is no dropout: make the layer with case.keep(make)"
+        raise TapeMismatch("drew %s, which does not fit the case's sites: %s%s" % (drawn, sites, hint))
     slots.update(zip(numbers, found))
 
 

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 import numpy as np
 
 from harness.adapters.base import Unsupported
-from harness.adapters.jax_tap import Entry, JaxTap, Leaf, Loop, active, is_tapped, leaves
+from harness.adapters.jax_tap import Entry, JaxTap, Leaf, Loop, active, is_tapped, leaves, site_of
 from harness.tape import NORMAL, UNIFORM
 
 #: The jitted function inside `jax.random.normal` whose result is a real standard normal.
@@ -70,6 +70,22 @@ def find(jaxpr: Any, tapped: Keep = is_tapped) -> Tuple[Entry, ...]:
 
 
 def _entries(eqn: Any, tapped: Keep) -> Tuple[Entry, ...]:
+    """Where an equation draws; a name scope around it that names a site is the scope of all its draws."""
+    found = _unscoped(eqn, tapped)
+    scope = str(eqn.source_info.name_stack)
+    return _within(scope, found) if found and site_of(scope) else found
+
+
+def _within(scope: str, entries: Sequence[Entry]) -> Tuple[Entry, ...]:
+    return tuple(
+        entry._replace(scope="%s/%s" % (scope, entry.scope))
+        if isinstance(entry, Leaf)
+        else entry._replace(entries=_within(scope, entry.entries))
+        for entry in entries
+    )
+
+
+def _unscoped(eqn: Any, tapped: Keep) -> Tuple[Entry, ...]:
     name = eqn.primitive.name
     if name == "random_bits":
         if not _draws_with(eqn, tapped):
@@ -234,11 +250,20 @@ class Program(object):
         self._closed, shapes = jax.make_jaxpr(function, return_shape=True)(key, arrays)
         self._tree = jax.tree_util.tree_structure(shapes)
         self._shapes = shapes
+        self._tapped = tapped
         self.entries = find(self._closed.jaxpr, tapped)
         self._interpreter = Interpreter(tapped)
         wrap = jax.jit if compile else (lambda plain: plain)
         self._forward = wrap(self._evaluate)
         self._backward = wrap(self._differentiate)
+
+    def elsewhere(self) -> List[str]:
+        """What the program draws from keys that do not count, as `uniform (4, 7)`; the results depend on it."""
+        try:
+            found = leaves(find(self._closed.jaxpr, lambda aval: not self._tapped(aval)))
+        except Unsupported as error:
+            return [str(error)]
+        return ["%s %s" % (leaf.kind, leaf.shape) for leaf in found]
 
     def _evaluate(self, tape: Optional[Sequence[Any]], key: Any, arrays: Dict[str, Any]) -> Tuple[Any, List[Any]]:
         import jax

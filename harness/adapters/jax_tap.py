@@ -17,6 +17,7 @@ joins the factor sqrt(2) of a normal that it draws with the factors that follow,
 Imported on Python 3.6 with NumPy alone: jax is imported inside functions.
 """
 
+import re
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -32,12 +33,16 @@ _FLOATS = {8: ("bfloat16", 7), 16: ("float16", 10), 32: ("float32", 23), 64: ("f
 
 
 class Leaf(NamedTuple):
-    """One place in a program that draws: `uniform` (with the bits an element takes) or `normal`; shape of one draw."""
+    """One place in a program that draws: `uniform` (with the bits an element takes) or `normal`; shape of one draw.
+
+    scope   the name scopes that it is in, outermost first, where one of them names a site (`site_scope`); else "".
+    """
 
     kind: str
     width: int
     dtype: str
     shape: Tuple[int, ...]
+    scope: str = ""
 
 
 class Loop(NamedTuple):
@@ -158,6 +163,23 @@ def bits_of_decisions(kept: np.ndarray, width: int) -> np.ndarray:
     return np.asarray(np.where(kept, word(0), word(2**width - 1)), dtype=word)
 
 
+_SITE = re.compile(r"harness-site:([^:;]*):([^:;]*);")
+
+
+def site_scope(at: str, axes: Optional[Sequence[str]]) -> str:
+    """The name scope (`jax.named_scope`) that says of the draws inside which site's they are, and how their axes lie."""
+    return "harness-site:%s:%s;" % (at, ",".join(axes or ()))
+
+
+def site_of(scope: str) -> Optional[Tuple[str, Optional[Tuple[str, ...]]]]:
+    """The innermost site of a scope, with its axes where they were named; None where no site is named."""
+    found = _SITE.findall(scope)
+    if not found:
+        return None
+    at, axes = found[-1]
+    return at, tuple(axes.split(",")) if axes else None
+
+
 _ACTIVE: "List[JaxTap]" = []
 
 
@@ -167,7 +189,14 @@ def active() -> "Optional[JaxTap]":
 
 
 class JaxTap(Tap):
-    """Records and replays the draws of the programs that run while it is entered (see `jax_program.Program`)."""
+    """Records and replays the draws of the programs that run while it is entered (see `jax_program.Program`).
+
+    scopes   for every draw, the name scopes that it was made in (Leaf.scope).
+    """
+
+    def __init__(self, replay: Optional[Sequence[Draw]] = None) -> None:
+        super(JaxTap, self).__init__(replay)
+        self.scopes: List[str] = []
 
     def __enter__(self) -> "JaxTap":
         _ACTIVE.append(self)
@@ -210,3 +239,4 @@ class JaxTap(Tap):
             params: Dict[str, float] = {"mean": 0.0, "stddev": 1.0} if leaf.kind == NORMAL else {}
             kind = NORMAL if leaf.kind == NORMAL else UNIFORM
             self.draws.append(Draw(kind, np.asarray(values[number][index]), rule, params))
+            self.scopes.append(leaf.scope)

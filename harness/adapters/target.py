@@ -11,27 +11,16 @@ Each framework's part is one file, `target_<framework>.py`. The user's file is i
 
 import contextlib
 import importlib
-import importlib.util
-import os
-import sys
-import traceback
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Type
 
 import numpy as np
 
 from harness.adapters._layouts import Label, match
+from harness.adapters._own_files import TargetError, load, own_lines, said
 from harness.adapters.base import Adapter, Job, Outcome, Result, Tap, Unsupported, native_tape
-from harness.tape import assign
+from harness.tape import Draw, TapeMismatch, assign
 
 Arrays = Dict[str, Any]
-
-
-class TargetError(Exception):
-    """The user's code raised, could not be imported, or returned what is no result; `detail` shows its own lines."""
-
-    def __init__(self, message: str, detail: str = "") -> None:
-        super(TargetError, self).__init__(message)
-        self.detail = detail
 
 
 class Case(object):
@@ -43,9 +32,10 @@ class Case(object):
     config   the layer's settings as the case gives them.   dropout  the list of sites: at, rate, shared, noise, scale.
     mode     "train" or "eval"; `training` is the same as a bool.   seed  seed your framework with it (JAX: use `key`).
     options  what the case file gives under `options`.   dtype  the name of the dtype.
+    reset    whether a layer that keeps its states is to start from zero again in this call.
     """
 
-    def __init__(self, job: Job, inputs: Arrays, weights: Arrays, tap: Optional[Tap], **extra: Any) -> None:
+    def __init__(self, job: Job, inputs: Arrays, weights: Arrays, tap: Tap, **extra: Any) -> None:
         self.inputs = inputs
         self.weights = weights
         self.config = dict(job.config)
@@ -57,7 +47,10 @@ class Case(object):
         self.training = job.train
         self.options = dict(job.options)
         self.dtype = job.dtype
+        self.reset = False
         self.labels: List[Label] = []
+        self.kept: Dict[str, Any] = {}
+        self.quiet: Callable[[], Any] = _nothing
         self._tap = tap
         self._sites = job.sites
         self._seed: Optional[int] = job.seed
@@ -75,57 +68,40 @@ class Case(object):
         """The rate of one site; 0.0 where the case has none there, and in evaluation."""
         return next((site.rate for site in self._sites if site.at == at and self.training), 0.0)
 
+    def keep(self, make: Callable[[], Any], name: str = "") -> Any:
+        """What `make()` gave at the first call: a layer that lives through all calls of `run` after one seeding.
+
+        A layer made anew in every call cannot be seen to keep its mask, or its states, for the next one. What `make` draws is
+        no dropout: initializers draw too.
+        """
+        if name not in self.kept:
+            with self.quiet():
+                self.kept[name] = make()
+        return self.kept[name]
+
     @contextlib.contextmanager
     def site(self, at: str, axes: Optional[Sequence[str]] = None) -> Iterator[None]:
-        """Draws made inside belong to this site; `axes` names the axes of each, in order, where shapes could deceive."""
-        start = len(self._tap.draws) if self._tap is not None else 0
+        """Draws made inside belong to this site; `axes` names the axes of each, in order, where shapes could deceive.
+
+        Raises TapeMismatch for a site that the case does not have.
+        """
+        if at not in [site.at for site in self._sites]:
+            known = ", ".join(site.at for site in self._sites) or "none"
+            raise TapeMismatch("case.site(%r): the case has no such site; it has: %s" % (at, known))
+        with self._named(at, None if axes is None else tuple(axes)):
+            yield
+
+    @contextlib.contextmanager
+    def _named(self, at: str, axes: Optional[Tuple[str, ...]]) -> Iterator[None]:
+        """Give what is drawn inside the name of its site. A framework whose draws are made later has its own way."""
+        start = len(self._tap.draws)
         yield
-        if self._tap is not None:
-            self.labels.append(Label(at, start, len(self._tap.draws), None if axes is None else tuple(axes)))
+        self.labels.append(Label(at, start, len(self._tap.draws), axes))
 
 
-def load(target: str) -> Callable[[Case], Any]:
-    """Import `file.py:function`. Raises TargetError with the user's own traceback lines."""
-    file, _, name = target.rpartition(":")
-    folder = os.path.dirname(os.path.abspath(file))
-    if folder not in sys.path:
-        # A port may import its neighbours, as it does where it lives.
-        sys.path.insert(0, folder)
-    module_name = "harness_target_%x" % (hash(os.path.abspath(file)) & 0xFFFFFFFF)
-    module = sys.modules.get(module_name)
-    if module is None:
-        spec = importlib.util.spec_from_file_location(module_name, file)
-        if spec is None or spec.loader is None:
-            raise TargetError("%s is no Python file" % file)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[module_name] = module
-        try:
-            spec.loader.exec_module(module)
-        except BaseException as error:
-            del sys.modules[module_name]
-            raise TargetError("%s cannot be imported: %s" % (file, said(error, file)), own_lines(error, file))
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise TargetError("%s has no function %r" % (file, name))
-    return function  # type: ignore[no-any-return]
-
-
-def said(error: BaseException, file: str) -> str:
-    """`my_port.py:12: ValueError: …`: the last of the user's own lines, and the error."""
-    text = "%s: %s" % (type(error).__name__, error)
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame[0], file)]
-    return "%s:%d: %s" % (os.path.basename(own[-1][0]), own[-1][1], text) if own else text
-
-
-def own_lines(error: BaseException, file: str) -> str:
-    """The traceback without the harness's own lines."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame[0], file)]
-    lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames)]
-    return "".join(lines + traceback.format_exception_only(type(error), error))
-
-
-def _is_users(frame_file: str, file: str) -> bool:
-    return os.path.abspath(frame_file).startswith(os.path.dirname(os.path.abspath(file)) + os.sep)
+@contextlib.contextmanager
+def _nothing() -> Iterator[None]:
+    yield
 
 
 def checked(returned: Any) -> Tuple[Arrays, Arrays]:
@@ -142,45 +118,88 @@ def checked(returned: Any) -> Tuple[Arrays, Arrays]:
 class Target(Adapter):
     """Base of the frameworks' parts: run once to see what is drawn, and once more with a tape where there is one."""
 
+    recalls = True
+
     def __init__(self, target: str) -> None:
         self.target = target
         self.file = target.rpartition(":")[0]
-        self.labels: List[Label] = []
+        self.cases: List[Case] = []
+        self.starts: List[int] = []
+        self.kept: Dict[str, Any] = {}
+        self.border: Tap = Tap()
 
     def check(self, job: Job) -> None:
         """Anything is allowed: what the port cannot express, its numbers tell."""
 
     def invoke(self, case: Case) -> Tuple[Arrays, Arrays]:
-        """Call the user's function. Raises TargetError with its own lines."""
+        """Call the user's function. Raises TargetError with its own lines, and TapeMismatch for draws that cannot be."""
         function = load(self.target)
+        case.kept, case.quiet = self.kept, self.quiet
+        self.cases.append(case)
+        self.starts.append(self.drawn())
         try:
             returned = function(case)
-        except TargetError:
+        except (TargetError, TapeMismatch):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise TargetError(said(error, self.file), own_lines(error, self.file))
-        finally:
-            self.labels = case.labels
         return checked(returned)
 
+    #: a context in which draws are none of the tap's, where the framework's tap has one.
+    quiet: Callable[[], Any] = staticmethod(_nothing)
+
+    def drawn(self) -> int:
+        """How many draws have been made so far."""
+        return len(self.border.draws)
+
+    def labels(self) -> List[Label]:
+        """Which draws the port said to be which site's, after all its calls."""
+        return [label for case in self.cases for label in case.labels]
+
     def attempt(self, job: Job, tap: Tap) -> Outcome:
-        """One call under a tap."""
+        """All calls of a job under one tap, after one seeding."""
         self.border = tap
+        self.cases, self.starts, self.kept = [], [], {}
         with tap:
             return self.call(job)
 
     def run(self, job: Job) -> Result:
         """As the base, but the slots are found from what was drawn."""
-        if job.calls > 1:
-            raise Unsupported("a target is called once a seed")
         tap = self.tap(None)
         outcome = self.attempt(job._replace(tape=None), tap)
-        slots = match(tap.draws, self.labels, job.sites)
+        parts = split(tap.draws, self.starts, self.labels())
+        slots = [match(draws, labels, job.sites) for draws, labels in parts]
         if job.tape is not None:
-            tap = self.tap(native_tape(job, slots))
+            tap = self.tap([draw for mine in slots for draw in native_tape(job, mine)])
             outcome = self.attempt(job, tap)
-        order = tuple((slot.site, tuple(slot.shape)) for slot in slots)
-        return Result(outcome.outputs, outcome.gradients, assign(tap.draws, slots), order)
+            parts = split(tap.draws, self.starts, [])
+        named = [assign(draws, mine) for (draws, _), mine in zip(parts, slots)]
+        if len(named) > 1 and not job.config.get("stateful") and not self.kept and anew(named[-2:]):
+            raise Unsupported("makes its layer anew in every call and seeds it: `case.keep` makes it live on")
+        # A layer that keeps its mask for later calls draws in the first one alone.
+        last = max((number for number, draws in enumerate(named) if draws), default=len(named) - 1)
+        order = tuple((slot.site, tuple(slot.shape)) for slot in slots[last])
+        return Result(outcome.outputs, outcome.gradients, named[last], order)
+
+
+def split(
+    draws: Sequence[Draw], starts: Sequence[int], labels: Sequence[Label]
+) -> List[Tuple[List[Draw], List[Label]]]:
+    """The draws of each call, from where it started, and its labels counted from its own first draw."""
+    found = []
+    for start, end in zip(starts, [*starts[1:], len(draws)]):
+        mine = [label for label in labels if start <= label.start < label.stop <= end]
+        moved = [label._replace(start=label.start - start, stop=label.stop - start) for label in mine]
+        found.append((list(draws[start:end]), moved))
+    return found
+
+
+def anew(calls: Sequence[Dict[str, Draw]]) -> bool:
+    """Whether two calls drew, and drew the same bits: each was seeded."""
+    first, second = calls
+    return bool(second) and all(
+        name in first and first[name].values.tobytes() == draw.values.tobytes() for name, draw in second.items()
+    )
 
 
 _FRAMEWORKS: Dict[str, Type[Target]] = {}

@@ -43,8 +43,11 @@ class NumpyTarget(Target):
         tap = self.border
         assert isinstance(tap, NumpyTap)
         tap.seed(job.seed)
-        inputs = {name: array.copy() for name, array in job.inputs.items()}
-        weights = {name: array.copy() for name, array in job.weights.items()}
-        outputs, gradients = self.invoke(Case(job, inputs, weights, tap, rng=Random(tap)))
+        for left in reversed(range(job.calls)):
+            inputs = {name: array.copy() for name, array in job.inputs.items()}
+            weights = {name: array.copy() for name, array in job.weights.items()}
+            case = Case(job, inputs, weights, tap, rng=Random(tap))
+            case.reset = job.reset and not left
+            outputs, gradients = self.invoke(case)
         like = next(iter(job.inputs.values())).dtype
         return Outcome(arrays_of(outputs, like), arrays_of(gradients, like) if job.cotangents else {})

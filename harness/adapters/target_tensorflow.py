@@ -3,15 +3,24 @@
 tf.random.set_seed(case.seed) is called before the port.
 """
 
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from harness.adapters._layouts import Label
+from harness.adapters._own_files import TargetError
 from harness.adapters.base import Job, Outcome
-from harness.adapters.target import Arrays, Case, Target, TargetError, framework
+from harness.adapters.target import Arrays, Case, Target, framework
 from harness.adapters.tensorflow_arrays import differentiate, load, tensors
-from harness.adapters.tensorflow_tap import TensorFlowTap
+from harness.adapters.tensorflow_tap import TensorFlowTap, naming, untapped
 from harness.tape import Draw
+
+
+class NamingCase(Case):
+    """A case whose draws may be made later, in a function's graph: `site` names the random ops."""
+
+    def _named(self, at: str, axes: Optional[Tuple[str, ...]]) -> Any:
+        return naming((at, axes))
 
 
 @framework("tensorflow")
@@ -22,8 +31,21 @@ class TensorFlowTarget(Target):
         load()
         return TensorFlowTap(replay)
 
+    quiet = staticmethod(untapped)
+
+    def drawn(self) -> int:
+        assert isinstance(self.border, TensorFlowTap)
+        return self.border.count
+
+    def labels(self) -> List[Label]:
+        assert isinstance(self.border, TensorFlowTap)
+        named = enumerate(self.border.names)
+        return [Label(name[0], number, number + 1, name[1]) for number, name in named if name is not None]
+
     def call(self, job: Job) -> Outcome:
         tf = load()
+        assert isinstance(self.border, TensorFlowTap)
+        self.border.calls = job.calls
         tf.random.set_seed(job.seed)
         weights = tensors(job.weights)
         given: Arrays = {}
@@ -31,7 +53,10 @@ class TensorFlowTarget(Target):
         def forward(inputs: Arrays) -> Arrays:
             own = {name: tensor for name, tensor in inputs.items() if name in job.inputs}
             params = {name: inputs[name] for name in weights}
-            outputs, gradients = self.invoke(Case(job, own, params, self.border))
+            for left in reversed(range(job.calls)):
+                case = NamingCase(job, own, params, self.border)
+                case.reset = job.reset and not left
+                outputs, gradients = self.invoke(case)
             given.update(gradients)
             missing = sorted(set(job.cotangents) - set(outputs))
             if missing:

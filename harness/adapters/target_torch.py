@@ -7,17 +7,20 @@ from typing import Any, Dict, Optional, Sequence
 
 import numpy as np
 
+from harness.adapters._own_files import TargetError
 from harness.adapters.base import Job, Outcome
-from harness.adapters.target import Case, Target, TargetError, framework
+from harness.adapters.target import Case, Target, framework
 from harness.adapters.torch_arrays import from_numpy, torch_module
 from harness.adapters.torch_base import owned, same, vector_jacobian
-from harness.adapters.torch_tap import TorchTap
+from harness.adapters.torch_tap import TorchTap, untapped
 from harness.tape import Draw
 
 
 @framework("torch")
 class TorchTarget(Target):
     """A port in torch."""
+
+    quiet = staticmethod(untapped)
 
     def tap(self, replay: Optional[Sequence[Draw]]) -> TorchTap:
         return TorchTap(replay)
@@ -34,7 +37,10 @@ class TorchTarget(Target):
         weights = {name: leaf(array) for name, array in job.weights.items()}
         torch.manual_seed(job.seed)
         with torch.set_grad_enabled(wanted):
-            outputs, given = self.invoke(Case(job, inputs, weights, self.border))
+            for left in reversed(range(job.calls)):
+                case = Case(job, inputs, weights, self.border)
+                case.reset = job.reset and not left
+                outputs, given = self.invoke(case)
         tensors = {name: value if torch.is_tensor(value) else torch.as_tensor(value) for name, value in outputs.items()}
         gradients: Dict[str, np.ndarray] = {name: owned(torch.as_tensor(value)) for name, value in given.items()}
         if wanted and not given:

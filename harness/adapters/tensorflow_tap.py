@@ -11,11 +11,12 @@ A random op that has no meaning here raises TapeMismatch: nothing is drawn unsee
 Import policy: TensorFlow is imported inside functions only.
 """
 
+import contextlib
 import importlib
 import inspect
 import itertools
 import re
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -58,6 +59,9 @@ DERIVING = (
 _RANDOM = re.compile(r"random|stateless|stateful|multinomial|truncated_normal|non_deterministic|rng_")
 _CLOCK = itertools.count()
 _ACTIVE: List["TensorFlowTap"] = []
+#: What the code around a random op said of it (`naming`), innermost last; and by node, for as long as graphs may live.
+_NAMING: List[Any] = []
+_NAMED: Dict[int, Any] = {}
 
 
 def extreme(keep: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -67,6 +71,30 @@ def extreme(keep: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if dtype.name == "bfloat16":
         below_one = np.asarray(1.0 - 2.0**-8).astype(dtype)
     return np.where(keep, below_one, np.zeros((), dtype)).astype(dtype)
+
+
+@contextlib.contextmanager
+def naming(what: Any) -> Iterator[None]:
+    """Draws of this block, also where it is traced to run later, are `what` (see `TensorFlowTap.names`)."""
+    _NAMING.append(what)
+    try:
+        yield
+    finally:
+        _NAMING.pop()
+
+
+@contextlib.contextmanager
+def untapped() -> Iterator[None]:
+    """Draws in this block are neither recorded nor replayed by the taps around it."""
+    patched = [item for tap in _ACTIVE for item in tap.patched]
+    hooks = [(module, name, getattr(module, name)) for module, name, _ in patched]
+    for module, name, original in reversed(patched):
+        setattr(module, name, original)
+    try:
+        yield
+    finally:
+        for module, name, hook in hooks:
+            setattr(module, name, hook)
 
 
 class TensorFlowTap(Tap):
@@ -82,23 +110,34 @@ class TensorFlowTap(Tap):
         self._seen: Set[Key] = set()
         self._call = 0
         self._visits: Dict[int, int] = {}
-        self._patched: List[Tuple[Any, str, Any]] = []
+        self.patched: List[Tuple[Any, str, Any]] = []
         self._error: Optional[TapeMismatch] = None
+        #: what was said of each draw by `naming`, or None.
+        self.names: List[Any] = []
+
+    @property
+    def count(self) -> int:
+        """How many draws have been made so far; `draws` has them once the tap is left."""
+        return len(self._records)
 
     def __enter__(self) -> "TensorFlowTap":
         _ACTIVE.append(self)
         for module, name, original in _border():
-            self._patched.append((module, name, original))
+            self.patched.append((module, name, original))
             setattr(module, name, _hook(name, original))
         return self
 
     def __exit__(self, *exc: Any) -> None:
-        for module, name, original in reversed(self._patched):
+        for module, name, original in reversed(self.patched):
             setattr(module, name, original)
-        del self._patched[:]
+        del self.patched[:]
         _ACTIVE.remove(self)
         self._records.sort(key=lambda record: record[0])
         self.draws = [draw for _, draw in self._records]
+        self.names = [_NAMED.get(key[-1]) for key, _ in self._records]
+        for key, _ in self._records:
+            if self.program.made_at_once(key[-1]):
+                _NAMED.pop(key[-1], None)
         if self._tape is not None:
             self.replay = [draw for index, draw in enumerate(self._tape) if index not in self._taken]
         if self._error is not None:
@@ -166,6 +205,10 @@ class Program(object):
         else:
             self._loops.setdefault(loop, []).append(node)
 
+    def made_at_once(self, node: int) -> bool:
+        """Whether a node was run eagerly, and so never will be again."""
+        return node in self._ops and self._ops[node] is None
+
     def prune(self, ops: Sequence[Any]) -> None:
         """Forget the nodes of a graph that are not among the `ops` that a session will run."""
         running = {op.name for op in ops}
@@ -221,6 +264,8 @@ def _hook(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         native = original(*args, **kwargs)
         tap = _ACTIVE[-1]
         node = next(_CLOCK)
+        if _NAMING:
+            _NAMED[node] = _NAMING[-1]
         if _is_eager(native):
             values = native.numpy()
             tap.program.add(node)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.execution.plan import AGAIN
+from harness.execution.plan import AGAIN, calls_again
 from harness.records import Arrays, BackendRef, Draws, JobResult, Pass, PassResult, Variant, Verdict
 from harness.tape import Draw
 
@@ -82,9 +82,10 @@ def result(
     if "passes" not in header:
         return JobResult(variant, backend, verdict=Verdict.ERROR, message=str(header.get("message", "no answer")))
     seconds = sum(float(item["seconds"]) for item in header["passes"])
+    asked = calls_again(variant, backend)
     for index, (one, item) in enumerate(zip(passes, header["passes"], strict=True)):
-        if item["verdict"] is not None and one.role == AGAIN:
-            # It is there for the profile alone, which then says nothing of calls.
+        if one.role == AGAIN and (item["verdict"] == "unsupported" or (item["verdict"] and not asked)):
+            # The check says that it was refused; of what is there for the profile alone, that then says nothing of calls.
             continue
         if item["verdict"] is not None:
             return JobResult(

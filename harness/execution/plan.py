@@ -6,6 +6,7 @@ A check that was planned and gave no row is an error of the run, so nothing pass
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ from harness.records import Arrays, BackendRef, Pass, Site, Variant, Verdict
 
 #: Passes beside one for each seed. Their roles are what checks look for.
 REPEAT, EVAL, OTHER = "repeat", "eval", "other"
-#: A second call of the same layer after one seeding: of interest to the measured profile alone.
+#: A second call of the same layer after one seeding: for the measured profile, and for the check OTHER_CALL.
 AGAIN = "again"
+OTHER_CALL = "mask.other_call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,27 @@ def passes_of(variant: Variant, profile: bool = False) -> tuple[Pass, ...]:
     if profile and stochastic(variant) and not replay:
         passes.append(Pass(AGAIN, first, variant.mode))
     return tuple(passes)
+
+
+def calls_again(variant: Variant, ref: BackendRef) -> bool:
+    """Whether the check OTHER_CALL is asked of an implementation.
+
+    Of own code that draws from a generator with a state (in JAX the caller hands in the key), and of every one where the case
+    lists it by name.
+    """
+    if OTHER_CALL in variant.checks:
+        return True
+    wanted = not variant.checks or any(fnmatch.fnmatchcase(OTHER_CALL, pattern) for pattern in variant.checks)
+    return wanted and bool(ref.target) and ref.backend != "jax"
+
+
+def second_call(variant: Variant, ref: BackendRef, passes: tuple[Pass, ...]) -> tuple[Pass, ...]:
+    """The passes, and one of a second call where the check OTHER_CALL needs it and none is there."""
+    if not (stochastic(variant) and variant.draws == "native" and calls_again(variant, ref)):
+        return passes
+    if any(one.role == AGAIN for one in passes):
+        return passes
+    return (*passes, Pass(AGAIN, variant.seeds[0], variant.mode))
 
 
 def make_tape(variant: Variant, seed: int) -> Arrays:

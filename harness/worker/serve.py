@@ -15,8 +15,9 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from harness.adapters._own_files import TargetError
 from harness.adapters.base import Adapter, Implementation, Job, SiteSpec, Unsupported, implementations
-from harness.adapters.target import TargetError, target_adapter
+from harness.adapters.target import target_adapter
 from harness.tape import TapeMismatch
 from harness.worker import orphan
 from harness.worker.protocol import VERSION, Arena, Arrays, receive, send

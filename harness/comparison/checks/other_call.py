@@ -1,0 +1,49 @@
+"""`mask.other_call`: a second call of the same layer, with no new seed, draws another mask.
+
+A mask that is drawn once and kept is the classic fault of locked dropout written by hand: every batch of a training loses the
+same units. It is asked of own code that draws from a generator with a state, and of any implementation where the case lists the
+check by name; a layer that documents that it keeps its mask is a known difference there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.comparison.checks.base import Finding, check
+from harness.comparison.checks.mask import LUCK, keys, luck, native, same_draw, tells_apart
+from harness.comparison.context import Context, Evidence
+from harness.execution.plan import AGAIN, OTHER_CALL, calls_again
+from harness.records import Verdict
+
+
+def plans(context: Context) -> list[str]:
+    """Where masks are drawn natively, and enough of them that two would not be the same by luck."""
+    return [OTHER_CALL] if native(context) and tells_apart(context) else []
+
+
+@check(OTHER_CALL, plans, lambda context, backend: calls_again(context.variant, backend))
+def other_call(evidence: Evidence) -> Iterator[Finding]:
+    """Of every site that could tell, the second call's draws are not the first one's."""
+    again = evidence.of(AGAIN)
+    if not again:
+        yield Finding(OTHER_CALL, Verdict.UNSUPPORTED, cause=refused(evidence))
+        return
+    (one, second), first = again[0], evidence.main[0][1]
+    asked = [key for site, key, kind in keys(evidence.context) if luck(site, kind) <= LUCK]
+    missing = [key for key in asked if key not in first.draws or key not in second.draws]
+    kept = [key for key in asked if same_draw(first, second, key)]
+    parts = [f"the second call has the first one's mask at {', '.join(kept)}: drawn once and kept"] if kept else []
+    parts += [f"drew nothing at {', '.join(missing)}"] if missing else []
+    verdict = Verdict.FAIL if parts else Verdict.PASS
+    count = len(kept) + len(missing)
+    note = f"compared: {', '.join(asked)}"
+    yield Finding(OTHER_CALL, verdict, count, 0, "sites", cause="; ".join(parts), note=note, seed=str(one.seed))
+
+
+def refused(evidence: Evidence) -> str:
+    """Why there was no second call, in the words of who refused it."""
+    if evidence.job is not None and evidence.job.backend.target:
+        return (
+            "makes its layer anew in every call and seeds it: make it with `case.keep(make)`, and it lives through both"
+        )
+    return "is not called twice after one seeding"

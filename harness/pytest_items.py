@@ -16,7 +16,7 @@ from harness.execution.plan import expand
 from harness.pytest_plugin import PROPERTY, shared_runner
 from harness.records import BackendRef, Compared, Row, Variant, Verdict
 from harness.reporting.summary import clean, figures
-from harness.reporting.verdicts import COMPARED, DIFFERENCES, SIGNS, severity, words, worst
+from harness.reporting.verdicts import COMPARED, DIFFERENCES, SIGNS, severity, told, words, worst
 
 #: Marks that mean something to pytest itself; a tag of that name only goes with `-k`.
 _PYTESTS_OWN = frozenset(
@@ -153,6 +153,6 @@ def lines(rows: Iterable[Row], place: str = "") -> Iterator[str]:
         seed = f" (seed {row.seed})" if row.seed else ""
         yield f"  {SIGNS[row.verdict]} {words(row.verdict)}  {row.check}{seed}"
         stands = row.place if row.place != place else ""
-        for detail in (figures(row), f"cause: {row.cause}" if row.cause else "", row.note, stands):
+        for detail in (figures(row), told(row.cause), row.note, stands):
             if detail:
                 yield f"      {clean(detail)}"

@@ -131,6 +131,7 @@ def print_changes(
 
     from harness.gate.changes import TITLES, Kind
     from harness.reporting.summary import clean, plural
+    from harness.reporting.verdicts import told
 
     titles = TITLES | {Kind.NOTICE: notice}
     for kind in Kind:
@@ -150,7 +151,7 @@ def print_changes(
                 )
             )
             details = [
-                f"cause: {clean(change.cause)}" if change.cause else "",
+                clean(told(change.cause)),
                 f"{since}: {clean(change.since)}" if change.since else "",
                 clean(change.place) if kind is not Kind.NOTICE else "",
             ]

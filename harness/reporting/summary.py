@@ -10,7 +10,7 @@ from harness.records import Row, Verdict
 from harness.reporting.exits import Exit
 from harness.reporting.rows import row_dict
 from harness.reporting.store import StoredRun
-from harness.reporting.verdicts import DIFFERENCES, ORDER, SIGNS, severity, words, worst
+from harness.reporting.verdicts import DIFFERENCES, ORDER, SIGNS, severity, told, words, worst
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -162,7 +162,7 @@ def _by_case(rows: list[Row]) -> Iterator[Text]:
                 (clean(row.check), "bold"),
                 (clean(seed), "dim"),
             )
-            details = [figures(row), f"cause: {row.cause}" if row.cause else "", row.place]
+            details = [figures(row), told(row.cause), row.place]
             if row.verdict is Verdict.PASS:
                 details = details[:1]
             for detail in filter(None, details):

@@ -57,9 +57,20 @@ MEANINGS: Mapping[Verdict, str] = {
 }
 
 
+#: What stands before a cause that was found (harness.diagnosis).
+CAUSE = "cause: "
+
+
 def words(verdict: Verdict | str) -> str:
     """The verdict as people read it: `unexpected pass`."""
     return str(verdict).replace("_", " ")
+
+
+def told(cause: str) -> str:
+    """A row's cause as a line of its own: `cause: …`; what was seen and why: `differs: 3 of 9 elements differ; cause: …`."""
+    if not cause or cause.startswith(CAUSE):
+        return cause
+    return f"differs: {cause}" if f"; {CAUSE}" in cause else f"{CAUSE}{cause}"
 
 
 def severity(verdict: Verdict | str) -> int:

@@ -25,17 +25,19 @@ def independence(evidence: Evidence) -> Iterator[Finding]:
     """
     from harness.comparison.statistics.dependence import copy_tests, neighbour_tests
 
-    outcomes = []
+    outcomes, drew = [], False
     for site, key in bernoulli_keys(evidence.context):
         found = sample(evidence, site, key, box=True)
         if found is None:
             continue
+        drew = True
         outcomes += [(key, one) for one in found.copies()]
         outcomes += [(key, one) for one in neighbour_tests(found.kept, found.axes)]
         outcomes += [(key, one) for one in copy_tests(found.kept, found.rate, found.axes)]
     tested = [(key, outcome) for key, outcome in outcomes if outcome.draws]
     if not tested:
-        yield Finding("mask.independence", Verdict.ERROR, cause="no pairs to compare")
+        verdict, cause = (Verdict.ERROR, "no pairs to compare") if drew else (Verdict.FAIL, "drew nothing")
+        yield Finding("mask.independence", verdict, cause=cause)
         return
     design = staged().among(len(tested))
     key, outcome = min(tested, key=lambda item: item[1].p_value)

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.comparison.checks.base import Finding, check
 from harness.comparison.context import Context, Evidence
-from harness.execution.plan import OTHER, REPEAT, active
+from harness.execution.plan import EVAL, OTHER, REPEAT, active
 from harness.layers.base import tape_keys
 from harness.records import PassResult, Site, Verdict
 from harness.tape import NORMAL, Draw, decisions
@@ -64,10 +64,37 @@ def sites(evidence: Evidence) -> Iterator[Finding]:
         if missing or extra:
             parts = [f"draws nothing at {', '.join(missing)}"] if missing else []
             parts += [f"draws at {', '.join(extra)}, where the case has no dropout"] if extra else []
+            parts += [unseen(evidence)] if not found and draws_unseen(evidence, result) else []
             cause = "; ".join(parts)
             yield Finding("mask.sites", Verdict.FAIL, len(found), len(wanted), "sites", cause=cause, seed=str(one.seed))
             return
     yield Finding("mask.sites", Verdict.PASS, len(wanted), len(wanted), "sites", note=", ".join(sorted(wanted)))
+
+
+#: What own code draws from, for its tap to see it.
+SEEN = {
+    "torch": "torch's generators",
+    "tensorflow": "tf.random, tf.nn or a layer",
+    "jax": "case.key",
+    "numpy": "case.rng",
+}
+
+
+def draws_unseen(evidence: Evidence, result: PassResult) -> bool:
+    """Whether a pass without draws gives something else than evaluation: then it draws where no tap is."""
+    return any(
+        not np.array_equal(array, result.outputs[name], equal_nan=True)
+        for _, evaluated in evidence.of(EVAL)
+        for name, array in evaluated.outputs.items()
+        if name in result.outputs
+    )
+
+
+def unseen(evidence: Evidence) -> str:
+    """What is said of that."""
+    backend = "" if evidence.job is None else evidence.job.backend.backend
+    where = f": draw from {SEEN[backend]}" if backend in SEEN else ""
+    return f"yet training gives something else than evaluation: it draws where the tap does not see it{where}"
 
 
 def valid_steps(context: Context, site: Site, draw: Draw) -> np.ndarray:

@@ -45,6 +45,11 @@ def named(setting: Setting) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield name, (name,)
 
 
+def article(setting: Setting, words: str) -> str:
+    """`the kernels`, `the input x`."""
+    return f"the input {words}" if words in setting.inputs else f"the {words}"
+
+
 @family("gradient.stopped", stage="gradients")
 def stopped(setting: Setting) -> Iterator[Fault]:
     """A gradient that does not arrive."""
@@ -55,10 +60,10 @@ def stopped(setting: Setting) -> Iterator[Fault]:
         weight = dropped and names[0].endswith("recurrent_kernel")
         yield Fault(
             f"gradient.stopped {words}",
-            f"the gradient stops before the {words}" + (": at the dropped weight" if weight else ""),
+            f"the gradient stops before {article(setting, words)}" + (": at the dropped weight" if weight else ""),
             "set the dropped weight as a plain tensor: a new Parameter around it cuts the raw weight off"
             if weight
-            else f"do not detach, stop_gradient or copy the {words} into a new parameter or array",
+            else f"do not detach, stop_gradient or copy {article(setting, words)} into a new parameter or array",
             on_gradients(names, np.zeros_like),
             0.9 if weight else 1.0,
         )
@@ -84,10 +89,10 @@ def scaled(setting: Setting) -> Iterator[Fault]:
             bias = names[0].endswith("bias")
             yield Fault(
                 f"gradient.{word} {words}",
-                f"the gradient of the {words} {word}",
+                f"the gradient of {article(setting, words)} {word}",
                 "torch has two biases that both get the whole gradient: use one, or train with half the rate"
                 if bias and factor == 2.0
-                else f"look for a sum or mean over parts of the {words}",
+                else f"look for a sum or mean over parts of {article(setting, words)}",
                 on_gradients(names, lambda g, factor=factor: g * factor),  # type: ignore[misc]
                 1.0 if bias else 1.3,
             )

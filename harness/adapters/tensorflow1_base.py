@@ -72,8 +72,10 @@ def _run_graph(job: Job, forward: Forward, tap: TensorFlowTap) -> Outcome:
             sources = _floating(job.inputs, inputs)
             sources.update(weights)
             names = list(job.cotangents)
+            # Identities: tf.gradients loses what reaches a target through the op of another one (the c of a fused cell, whose
+            # op also gives the h that is dropped afterwards).
             found = tf.gradients(
-                [outputs[name] for name in names],
+                [tf.identity(outputs[name]) for name in names],
                 list(sources.values()),
                 grad_ys=[tf.constant(job.cotangents[name]) for name in names],
             )

@@ -2,8 +2,9 @@
 
 https://github.com/tensorflow/tensorflow/blob/v1.8.0/tensorflow/python/ops/rnn_cell_impl.py . Sites: `input`, `output` (in a
 stack also `between_layers`) and the state that leaves a step, `state.h` and `state.c`, so `drop_leaving_state` must be set.
-TensorFlow 1.3 drops every state; 1.8 all but c, unless its `dropout_state_filter_visitor` says otherwise, which it does here
-where the case has `state.c`. Options:
+TensorFlow 1.3 drops every state, and its mask of c is recorded as a draw at `state.c` also where the case has no such site; 1.8
+drops all but c, unless its `dropout_state_filter_visitor` says otherwise, which it does here where the case has `state.c`.
+Options:
 
     runner               `dynamic_rnn` or `static_rnn`.
     eager                run eagerly (1.8).
@@ -73,8 +74,6 @@ class Cells(Adapter):
         state_h, state_c = job.site("state.h"), job.site("state.c")
         if state_c is not None and (state_h is None or state_h.rate != state_c.rate):
             raise Unsupported("DropoutWrapper has one state_keep_prob for h and c")
-        if state_h is not None and state_c is None and found < (1, 4):
-            raise Unsupported("TensorFlow %d.%d's DropoutWrapper drops c with h: ask for state.c, too" % found)
 
     def tap(self, replay: Optional[Sequence[Draw]]) -> TensorFlowTap:
         load()

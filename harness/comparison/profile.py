@@ -221,9 +221,9 @@ def scale(evidence: Evidence) -> Profile:
 def state(evidence: Evidence, one: Pass, result: PassResult) -> Profile:
     """Which of the results is h and which is c, and which of the two dropout touches."""
     found: Profile = {}
-    touched = [site.at.rpartition(".")[2] for site in evidence.variant.sites if site.at in ("state.h", "state.c")]
-    drawn = [name for name in touched if f"state.{name}" in result.draws]
-    if touched:
+    asked = {site.at for site in evidence.variant.sites}
+    drawn = [name for name in "hc" if f"state.{name}" in result.draws]
+    if drawn or asked & {"state.h", "state.c"}:
         found["dropout touches"] = " and ".join(drawn) or "neither h nor c"
     if not states(evidence.context) or not {"h", "c"} <= set(result.outputs):
         return found

@@ -21,7 +21,15 @@ WORTH = 8
 #: Faults that may move a part of the whole to another place.
 GLOBAL = ("inputs", "outputs")
 #: Faults of masks that take or move draws along the axes that are cut, or decide from the draws as they were recorded.
-AXIAL = ("mask.shared", "mask.reversed", "mask.shifted", "mask.exchanged", "mask.fresh", "decisions.rate")
+AXIAL = (
+    "mask.shared",
+    "mask.reversed",
+    "mask.shifted",
+    "mask.exchanged",
+    "mask.fresh",
+    "decisions.rate",
+    "site.unasked",
+)
 FORWARD = ("lstm", "gru", "simple_rnn")
 
 

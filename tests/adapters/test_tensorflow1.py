@@ -13,6 +13,7 @@ from remote_jobs import RemoteCall
 from harness.adapters.base import Unsupported
 from harness.execution.environments import resolve, why_not
 from harness.execution.process import Worker
+from harness.tape import TapeMismatch
 
 X = np.random.default_rng(0).normal(size=(3, 5, 4))
 FULL: dict[str, Any] = {"units": 4, "return_sequences": True, "return_state": True}
@@ -28,9 +29,9 @@ GATEWISE = [at("input", 0.3, "time"), at("state.h", 0.25, "time")]
 TIED = [at("input", 0.3, "gates", "time"), at("state.h", 0.25, "gates", "time")]
 AROUND = [at("between_layers", 0.5), at("output", 0.4, "time")]
 
-STATIC = {"runner": "static_rnn"}
-EAGER = {"eager": True}
-V = {"variational": True}
+STATIC: dict[str, Any] = {"runner": "static_rnn"}
+EAGER: dict[str, Any] = {"eager": True}
+V: dict[str, Any] = {"variational": True}
 RNN = "tf.contrib.rnn."
 OLD, OLD_KERAS, KERAS = "tf1.3", "tf.contrib.keras.layers.LSTM", "tf.keras.layers.LSTM"
 
@@ -54,6 +55,7 @@ CASES: list[Case] = [
     ("tf1.8", RNN + "LSTMCell", {**WRAPPED, "padding": "zeros"}, STEP, {}),
     ("tf1.8", RNN + "BasicLSTMCell", {"units": 4}, [at("output", 0.5)], EAGER),
     ("tf1.8", RNN + "LSTMBlockCell", {**WRAPPED, "forget_bias": 1.0}, STEP, {}),
+    ("tf1.8", RNN + "LSTMBlockCell", {**WRAPPED, "peepholes": True}, STEP, STATIC),
     ("tf1.3", OLD_KERAS, FULL, GATEWISE, {}),
     ("tf1.3", OLD_KERAS, FULL, GATEWISE, {"implementation": 1, "unroll": True}),
     ("tf1.3", OLD_KERAS, FULL, TIED, {"implementation": 2}),
@@ -179,8 +181,65 @@ def test_keep_prob_is_rounded_to_float32_in_a_float64_layer(workers: Workers) ->
     np.testing.assert_allclose(ratio, 1.0 / np.float64(np.float32(0.6)), rtol=1e-15)
 
 
+@pytest.mark.parametrize("options", [{}, STATIC, V], ids=["dynamic", "static", "variational"])
+def test_the_old_wrapper_drops_c_unasked(workers: Workers, options: Mapping[str, Any]) -> None:
+    """1.3 drops both states also for a case that names h alone: its mask of c is recorded, and it acts."""
+    alone, both = (STEP, BOTH) if options != V else (VARIATIONAL, VARIATIONAL_BOTH)
+    job = call(workers, ("tf1.3", RNN + "LSTMCell", WRAPPED, alone, options))
+    result = job.run()
+    assert set(result.draws) == {"input", "state.h", "output", "state.c"}
+    assert job.worst(result._replace(draws={site.at: result.draws[site.at] for site in job.sites})) > 1.0
+    asked = call(workers, ("tf1.3", RNN + "LSTMCell", WRAPPED, both, options))
+    assert same(asked.run().outputs, result.outputs)
+    assert asked.worst(result) <= 1.0
+    with pytest.raises(TapeMismatch, match=r"nothing for site state\.c"):
+        job.run(tape=job.tape())
+
+
+def slope(job: RemoteCall) -> tuple[float, float, float]:
+    """Along a direction: (central difference of the cell's own outputs, by its own gradients, by the reference's)."""
+    generator = np.random.default_rng(8)
+    # Float32 outputs: between their rounding over the step, and the clips that the step crosses.
+    step = 5e-4
+    direction = {name: generator.standard_normal(array.shape) for name, array in job.job.weights.items()}
+
+    def loss(sign: float) -> float:
+        weights = {n: (a + sign * step * direction[n]).astype(np.float32) for n, a in job.job.weights.items()}
+        found = job.run(weights=weights, cotangents={}).outputs
+        return sum(float(np.vdot(job.job.cotangents[n].astype(np.float64), found[n])) for n in found)
+
+    result = job.run()
+    own = sum(float(np.vdot(result.gradients[name], direction[name])) for name in direction)
+    reference = job.reference(result.draws)
+    expected = sum(float(np.vdot(reference[f"d {name}"], direction[name])) for name in direction)
+    return (loss(1.0) - loss(-1.0)) / (2.0 * step), own, expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "name", "more", "right"),
+    [
+        ("tf1.3", "LSTMBlockCell", {"peepholes": True}, False),
+        ("tf1.8", "LSTMBlockCell", {"peepholes": True}, True),
+        ("tf1.8", "LSTMBlockCell", {"cell_clip": 0.2}, False),
+        ("tf1.8", "LSTMCell", {"cell_clip": 0.2}, True),
+        ("tf1.3", "LSTMCell", {"peepholes": True}, True),
+    ],
+)
+def test_which_gradients_are_those_of_the_outputs(
+    workers: Workers, environment: str, name: str, more: Mapping[str, Any], right: bool
+) -> None:
+    """1.3's LSTMBlockCell exchanges two peepholes in its backward pass; 1.8's does not see the clip there."""
+    job = call(workers, (environment, RNN + name, {**FULL, **more}, (), {}))
+    numeric, own, reference = slope(job)
+    assert reference == pytest.approx(numeric, rel=5e-3, abs=5e-3)
+    assert (abs(own - numeric) < 0.02 * abs(numeric)) == right
+    result = job.run()
+    assert (job.worst(result) <= 1.0) == right
+    forward = call(workers, (environment, RNN + name, {**FULL, **more}, (), {}), gradients=False)
+    assert forward.worst(forward.run()) <= 1.0
+
+
 REFUSED: list[tuple[Case, str]] = [
-    (("tf1.3", RNN + "LSTMCell", WRAPPED, STEP, {}), "drops c with h"),
     (("tf1.3", RNN + "LSTMCell", FULL, (), EAGER), "no eager execution"),
     (("tf1.8", RNN + "LSTMCell", FULL, STEP, {}), "set drop_leaving_state"),
     (("tf1.8", RNN + "LSTMCell", WRAPPED, [STEP[1], at("state.c", 0.5)], {}), "one state_keep_prob"),

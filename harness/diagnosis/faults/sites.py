@@ -11,6 +11,7 @@ from harness.diagnosis.faults.masks import drawing
 from harness.diagnosis.setting import Inner, Setting, relinked
 from harness.layers.base import DropoutSpec, Evaluation, Refused
 from harness.records import Site
+from harness.tape import NORMAL, decisions
 
 WORDS = {
     "input": "the layer's input",
@@ -21,6 +22,12 @@ WORDS = {
 }
 #: Where the mask of a site ends up by mistake.
 OTHERS = ("input", "state.h", "state.c", "output")
+
+
+def halved(at: str) -> tuple[str, str]:
+    """A site's half of an encoder and decoder with its dot, or "", and its name there."""
+    half = next((half for half in ("encoder.", "decoder.") if at.startswith(half)), "")
+    return half, at.removeprefix(half)
 
 
 def at_other(setting: Setting, site: Site, at: str) -> tuple[Site, tuple[str, ...]] | None:
@@ -57,28 +64,74 @@ def places(setting: Setting) -> Iterator[Fault]:
     """A mask at another site instead of its own, or at another one as well."""
     taken = {site.at for site in setting.sites}
     for site in drawing(setting):
-        if site.at not in WORDS:
+        half, own = halved(site.at)
+        if own not in WORDS:
             continue
-        for at in OTHERS:
+        whose = f" of the {half.removesuffix('.')}" if half else ""
+        for name in OTHERS:
+            at = half + name
             found = None if at in taken else at_other(setting, site, at)
             if found is None:
                 continue
             other = found[0]
             yield Fault(
                 f"site.moved {site.at} to {at}",
-                f"dropout on {WORDS[at]} instead of {WORDS[site.at]}",
-                f"apply the mask to {WORDS[site.at]}",
+                f"dropout on {WORDS[name]}{whose} instead of {WORDS[own]}",
+                f"apply the mask to {WORDS[own]}{whose}",
                 _placed(site, other, keep=False),
-                1.1 if {site.at, at} in ({"input", "output"}, {"state.h", "state.c"}) else 1.3,
+                1.1 if {own, name} in ({"input", "output"}, {"state.h", "state.c"}) else 1.3,
             )
             yield Fault(
                 f"site.also {site.at} at {at}",
-                f"dropout on {WORDS[at]} as well as on {WORDS[site.at]}",
-                f"apply the mask to {WORDS[site.at]} alone"
-                + ("; Keras never drops the cell state" if at == "state.c" else ""),
+                f"dropout on {WORDS[name]}{whose} as well as on {WORDS[own]}",
+                f"apply the mask to {WORDS[own]}{whose} alone"
+                + ("; Keras never drops the cell state" if name == "state.c" else ""),
                 _placed(site, other, keep=True),
-                1.1 if {site.at, at} == {"state.h", "state.c"} else 1.4,
+                1.1 if {own, name} == {"state.h", "state.c"} else 1.4,
             )
+    yield from _unasked(setting)
+
+
+def _unasked(setting: Setting) -> Iterator[Fault]:
+    """Dropout that the case does not name, with the mask that was drawn for it. Its rate is one of the case's."""
+    taken = {site.at for site in setting.sites}
+    rates = dict.fromkeys(site.rate for site in drawing(setting) if site.noise == "bernoulli")
+    for at, draw in setting.raw.items():
+        if at in taken or at not in WORDS or draw.kind == NORMAL:
+            continue
+        for rate in rates:
+            other = _of_draw(setting, at, rate, draw.values.shape)
+            if other is not None:
+                yield Fault(
+                    f"site.unasked {at} at rate {rate:g}",
+                    f"dropout on {WORDS[at]} as well, with a mask of its own",
+                    f"do not drop {WORDS[at]}, or name {at} in the case's dropout"
+                    + ("; TensorFlow 1.3's DropoutWrapper drops both states, 1.8's only h" if at == "state.c" else ""),
+                    _drawn_there(other),
+                )
+
+
+def _of_draw(setting: Setting, at: str, rate: float, shape: tuple[int, ...]) -> Site | None:
+    """The site that a draw of this shape is made for; None where it fits none."""
+    try:
+        (full,) = setting.kind.sites(setting.config, [DropoutSpec(at=at, rate=rate)], setting.shapes())
+        if len(full.axes) != len(shape):
+            return None
+        shared = tuple(axis for axis, size in zip(full.axes, shape, strict=True) if size == 1)
+        (found,) = setting.kind.sites(setting.config, [DropoutSpec(at=at, rate=rate, shared=shared)], setting.shapes())
+    except (Refused, ValueError):
+        return None
+    return found if found.shape == shape else None
+
+
+def _drawn_there(site: Site) -> Run:
+    def run(setting: Setting, inner: Inner) -> Evaluation:
+        if not setting.train:
+            return inner(setting)
+        kept = np.asarray(decisions(setting.raw[site.at], site.rate))
+        return inner(setting.changed(sites=(*setting.sites, site), draws={**setting.draws, site.at: kept}))
+
+    return run
 
 
 def _placed(site: Site, other: Site, *, keep: bool) -> Run:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import zlib
 from collections.abc import Iterable
@@ -90,13 +91,21 @@ def _head(run: StoredRun) -> dict[str, Any]:
         "meta": meta,
         "machine": machine,
         "started": str(meta.get("started", "")).replace("T", " ").replace("+00:00", " UTC"),
-        "frameworks": sorted(
-            meta.get("frameworks", []), key=lambda one: (one["environment"], one["package"] == "python", one["package"])
-        ),
+        "environments": [
+            (name, list(packages))
+            for name, packages in itertools.groupby(
+                sorted(meta.get("frameworks", []), key=_package), key=lambda one: one["environment"]
+            )
+        ],
         "libraries": machine.get("libraries", {}),
         "command": " ".join(meta.get("command", [])),
         "title": "Parity report",
     }
+
+
+def _package(one: dict[str, str]) -> tuple[str, bool, str]:
+    """The current environment first, and in each one Python last."""
+    return one["environment"], one["package"] == "python", one["package"]
 
 
 def _rows(rows: Iterable[Row]) -> Iterable[dict[str, str]]:

@@ -56,7 +56,7 @@ def pack(run: StoredRun) -> dict[str, Any]:
             {
                 "name": name,
                 "backend": visible(row.backend),
-                "short": name.removeprefix(f"{visible(row.backend)}: "),
+                "short": name.removeprefix(f"{visible(row.backend)}: ").replace(f" @{visible(row.environment)}", ""),
                 "version": visible(row.version),
                 "environment": visible(row.environment),
                 "device": visible(row.device),

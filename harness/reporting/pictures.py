@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 #: The most elements that a panel shows down and across, and the most panels for one mask.
-DOWN, ACROSS, PANELS = 48, 96, 8
+DOWN, ACROSS, PANELS = 64, 96, 8
 
 
 def gates_first(mask: np.ndarray, axes: Sequence[str]) -> np.ndarray:

@@ -81,7 +81,7 @@ const ulpsOf = (counts, most) => {
 };
 
 const elementsTable = (worst) => worst.length ? el("details", { class: "worst" }, el("summary", {}, "Worst elements"),
-  el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Worst elements" }, el("table", { class: "plain" },
+  el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Worst elements" }, el("table", { class: "plain" },
     el("thead", {}, el("tr", {}, ["At", "Seed", "Got", "Expected", "Off by"].map((text) => el("th", { scope: "col" }, text)))),
     el("tbody", {}, worst.map(([at, seed, got, expected, off]) => el("tr", {}, el("th", { scope: "row" }, `[${at}]`), el("td", {}, seed), el("td", {}, String(got)), el("td", {}, String(expected)), el("td", {}, short(off)))))))) : null;
 

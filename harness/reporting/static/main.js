@@ -33,6 +33,7 @@ function draw() {
     const moved = shownCase !== one;
     if (moved && !shownCase) place2.scroll = scrollY;
     const focused = moved ? null : document.activeElement?.getAttribute("aria-label");
+    const picked = moved ? null : document.activeElement?.dataset.of;
     main.replaceChildren(...casePage(one, view));
     document.title = `${one.short} ${one.text} · ${title}`;
     shownCase = one;
@@ -43,6 +44,7 @@ function draw() {
       if (view.check) main.querySelector("#panel")?.scrollIntoView({ block: "nearest" });
       arrive(view.at);
     } else if (view.at && view.at !== shownAt) arrive(view.at);
+    else if (picked) main.querySelector(`[data-of="${CSS.escape(picked)}"]`)?.focus({ preventScroll: true });
     else if (focused) main.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
     return;
   }

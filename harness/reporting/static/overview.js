@@ -16,8 +16,8 @@ const cellOf = (one, implementation) => {
   }, el("i", { "aria-hidden": "true" }, worst.sign), SHORT[worst.name], worst.name === "pass" || worst.name === "unsupported" ? null : el("small", {}, String(worstCount))));
 };
 
-const matrixRow = (columns) => (one, index) => el("tr", { "aria-rowindex": index + 2 },
-  el("th", { scope: "row", title: one.id }, el("a", { href: link({ case: one.id }, state()), "data-case": one.id, class: "isolate" }, one.short),
+const matrixRow = (columns, folder) => (one, index) => el("tr", { "aria-rowindex": index + 3 },
+  el("th", { scope: "row", title: one.id }, el("a", { href: link({ case: one.id }, state()), "data-case": one.id, class: "isolate" }, folder && one.short.startsWith(`${folder}/`) ? one.short.slice(folder.length + 1) : one.short),
     one.text ? el("span", { class: "soft isolate" }, one.text) : null),
   columns.map((implementation) => cellOf(one, implementation)));
 
@@ -59,19 +59,27 @@ const matrixOf = (name, cases) => {
   const columns = D.order.filter((implementation) => used.has(implementation) && !empty.has(implementation));
   const starts = new Set(columns.filter((implementation, i) => i === 0 || D.implementations[columns[i - 1]].backend !== D.implementations[implementation].backend));
   const body = el("tbody");
-  const table = el("table", { class: "matrix", "aria-rowcount": cases.length + 1, "aria-label": `${title}: cases by implementations` });
+  const table = el("table", { class: "matrix", "aria-rowcount": cases.length + 2, "aria-label": `${title}: cases by implementations` });
   table.style.setProperty("--columns", columns.length);
   const box = el("div", { class: "scroll matrix-box" }, table);
+  const groupOf = (implementation) => `${D.implementations[implementation].backend}${D.implementations[implementation].environment ? ` @${D.implementations[implementation].environment}` : ""}`;
+  const spans = [];
+  for (const implementation of columns) {
+    const name_ = groupOf(implementation);
+    if (spans.at(-1)?.[0] === name_) spans.at(-1)[1] += 1;
+    else spans.push([name_, 1, starts.has(implementation)]);
+  }
   table.append(
     el("colgroup", {}, el("col", { class: "case" }), columns.map(() => el("col", { class: "cell" }))),
-    el("thead", {}, el("tr", {}, el("th", { class: "corner", scope: "col" }, plural(cases.length, "case")),
-        columns.map((implementation) => {
-          const { backend, short, environment } = D.implementations[implementation];
-          return el("th", { scope: "col", class: starts.has(implementation) ? "first" : null, title: D.implementations[implementation].name },
-            el("small", {}, backend, environment ? ` @${environment}` : ""), short === backend ? "" : dotted(short));
-        }))),
-      body);
-  requestAnimationFrame(() => windowed(box, body, cases, matrixRow(columns), columns.length + 1));
+    el("thead", {},
+      el("tr", { class: "backends" }, el("th", { class: "corner", rowspan: 2, scope: "col" }, plural(cases.length, "case")),
+        spans.map(([name_, count]) => el("th", { scope: "colgroup", colspan: count, class: "first" }, el("span", { class: "isolate" }, name_)))),
+      el("tr", {}, columns.map((implementation, i) => {
+        const { short: text, name: full } = D.implementations[implementation];
+        return el("th", { scope: "col", class: i === 0 || groupOf(columns[i - 1]) !== groupOf(implementation) ? "first" : null, title: full }, dotted(text));
+      }))),
+    body);
+  requestAnimationFrame(() => windowed(box, body, cases, matrixRow(columns, folder), columns.length + 1));
   body.addEventListener("keydown", arrows);
   const differing = cases.reduce((sum, one) => sum + one.differing, 0);
   const counted = [plural(cases.length, "case"), differing ? plural(differing, "difference") : "", empty.size ? `${plural(empty.size, "more implementation")} unsupported` : ""].filter(Boolean).join(", ");

@@ -42,7 +42,8 @@ class BackendList:
     folder       of the case; targets and recorded files are seen from there.
     environment  the case's default.
     place        tells where in the file a path stands.
-    ported       whether the files of users' own code must be there; a stored case is read without them.
+    ported       whether the files of users' own code and the environments' descriptions must be there; a stored case is
+                 read without them.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class BackendList:
 
         Recorded outputs are only read here; `check_recorded` compares their shapes with the layer's.
         """
+        self._described(self.environment, ("environment",))
         refs: list[BackendRef] = []
         first: dict[str, int] = {}
         for index, entry in enumerate(raw):
@@ -139,6 +141,7 @@ class BackendList:
                 self._check_options(extra.options, known[name], where)
             else:
                 complain(at, _no_implementation(backend, name, self.layer, known))
+        environment = self._environment(extra.environment, where)
         if len(self.complaints) > before:
             return None
         return BackendRef(
@@ -146,7 +149,7 @@ class BackendList:
             implementation=name,
             name=extra.name or "",
             options=extra.options,
-            environment=self._environment(extra.environment),
+            environment=environment,
             whole=name is None,
             place=self.place(where),
         )
@@ -159,24 +162,40 @@ class BackendList:
                 message = f"unknown option{did_you_mean(option, known)}; {item.name} has: {held}"
                 self.complaints.add((*where, "options", option), message, key=True)
 
-    def _environment(self, own: str | None) -> str:
+    def _environment(self, own: str | None, where: Path) -> str:
+        if own is not None:
+            self._described(own, (*where, "environment"))
         name = self.environment if own is None else own
         return "" if name == CURRENT else name
+
+    def _described(self, name: str, where: Path) -> None:
+        """Complain about an environment that nothing describes. A stored case is read where others are described."""
+        if name in ("", CURRENT) or not self.ported:
+            return
+        from harness.execution.environments import descriptions
+
+        known = (CURRENT, *descriptions())
+        if name not in known:
+            near = did_you_mean(name, known)
+            self.complaints.add(where, f"no environment {name!r} is described{near}; there are: {', '.join(known)}")
 
     def _target(self, entry: Mapping[str, Any], where: Path) -> BackendRef | None:
         found = validate(TargetEntry, entry, where, self.complaints)
         if found is None:
             return None
+        before = len(self.complaints)
+        environment = self._environment(found.environment, where)
         file, _, function = found.target.rpartition(":")
         file = resolve_file(self.folder, file)
         if self.ported and not FilePath(file).is_file():
             self.complaints.add((*where, "target"), f"there is no file {file}")
+        if len(self.complaints) > before:
             return None
         return BackendRef(
             backend=found.framework,
             name=found.name,
             options=found.options,
-            environment=self._environment(found.environment),
+            environment=environment,
             target=f"{file}:{function}",
             place=self.place(where),
         )

@@ -180,7 +180,7 @@ def installed(name: str) -> dict[str, Any]:
 def offers(name: str, need: str) -> bool:
     """Whether an environment has what an implementation needs: a package, or one with a bound such as `tensorflow<2`."""
     package, bound = split_need(need)
-    present = has(package) if not name else descriptions()[name].has(package)
+    present = has(package) if not name else version_of(name, package) is not None
     return present and (not bound or within(name, need))
 
 
@@ -195,9 +195,10 @@ def within(name: str, need: str) -> bool:
 
 
 def version_of(name: str, package: str) -> str | None:
-    """The version of a package in an environment, without importing it; None where it is not there."""
+    """The version of a package in an environment, without importing it; None where it, or the environment, is not there."""
     if name:
-        return descriptions()[name].version(package)
+        description = descriptions().get(name)
+        return None if description is None else description.version(package)
     for distribution in (package, f"{package}-cpu"):
         try:
             return importlib.metadata.version(distribution)

@@ -264,6 +264,28 @@ BACKENDS = {
             "case.yaml:5:92: backends.2.options: options belong to one implementation; name it",
         ],
     ),
+    "an environment that nothing describes": (
+        changed(
+            "[numpy]",
+            "[{torch: toys.Toy, environment: TF1.8}, {name: a, framework: numpy, target: 'case.yaml.py:run', "
+            "environment: tf1.9}, numpy]\nenvironment: tf1.33",
+        ),
+        [
+            (
+                "case.yaml:5:43: backends.0.environment: no environment 'TF1.8' is described (did you mean 'tf1.8'?); "
+                "there are: current, tf1.3, tf1.8, tf2.0, tf2.10"
+            ),
+            "case.yaml:5:87: backends.1.target: there is no file case.yaml.py",
+            (
+                "case.yaml:5:120: backends.1.environment: no environment 'tf1.9' is described (did you mean 'tf1.8'?); "
+                "there are: current, tf1.3, tf1.8, tf2.0, tf2.10"
+            ),
+            (
+                "case.yaml:6:14: environment: no environment 'tf1.33' is described (did you mean 'tf1.3'?); "
+                "there are: current, tf1.3, tf1.8, tf2.0, tf2.10"
+            ),
+        ],
+    ),
     "targets": (
         changed(
             "[numpy]",

@@ -97,11 +97,11 @@ def test_every_key_of_a_case_can_be_set(good: Good) -> None:
         "inputs: {x: {shape: [1, 1, 1], fill: ones}}, "
         "weights: {fill: ones}, seeds: [4], mode: eval, draws: replay, dtype: float64, gradients: false, "
         "backends: [numpy], expect: [{reason: x}], tolerance: {value: 1}, checks: [mask.*], timeout: 3, tags: [t], "
-        "environment: old}]}\n"
+        "environment: tf1.3}]}\n"
     )
     (variant,) = good(text)
     assert (variant.about, variant.seeds, variant.mode, variant.draws) == ("a", (4,), "eval", "replay")
-    assert variant.backends[0].environment == "old"
+    assert variant.backends[0].environment == "tf1.3"
 
 
 def test_what_the_matrix_does_not_change_is_shared(good: Good) -> None:

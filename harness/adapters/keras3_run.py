@@ -16,7 +16,7 @@ from harness.adapters.base import Adapter, Job, Outcome, Tap, Unsupported, imple
 from harness.adapters.jax_cache import use_compilation_cache
 from harness.adapters.keras3_jax_tap import RULE, KerasJaxTap, Seen, Trace
 from harness.adapters.keras3_load import BACKENDS, load
-from harness.adapters.tensorflow_base import Network, Tensors, run_tensorflow
+from harness.adapters.tensorflow_base import Network, Tensors, reset_states, run_tensorflow
 from harness.adapters.tensorflow_tap import TensorFlowTap
 from harness.tape import Draw
 
@@ -76,6 +76,8 @@ class KerasAdapter(Adapter):
     def call(self, job: Job) -> Outcome:
         keras = load(job.backend)
         if job.backend == "tensorflow":
+            assert isinstance(self._tap, TensorFlowTap)
+            self._tap.calls = job.calls
             return run_tensorflow(self.prepared(keras, job), job, bool(self.option(job, "tf_function")))
         if job.backend == "torch":
             return run_torch(self.prepared(keras, job), job)
@@ -150,7 +152,9 @@ def run_torch(network: Network, job: Job) -> Outcome:
     inputs = {name: from_numpy(array).requires_grad_(wanted) for name, array in job.inputs.items()}
     torch.manual_seed(job.seed)
     with torch.set_grad_enabled(wanted):
-        for _ in range(job.calls):
+        for left in reversed(range(job.calls)):
+            if job.reset and not left:
+                reset_states(network.layers)
             outputs = network.forward(inputs)
     gradients: Dict[str, np.ndarray] = {}
     if wanted:
@@ -192,8 +196,8 @@ class _Compiled(object):
         self._seen: List[Seen] = []
         self._kinds: List[str] = []
         self._seeds = [variable for layer in network.layers for variable in layer.non_trainable_variables]
-        function = jax.jit(self._function) if jit else self._function
-        self._run = function
+        self._jit = jit
+        self._run = jax.jit(self._function) if jit else self._function
 
     def __call__(self, job: Job, tap: KerasJaxTap) -> Outcome:
         assign(self._network, job)
@@ -201,38 +205,58 @@ class _Compiled(object):
         seeds = [np.asarray(_reseeded(variable, job.seed)) for variable in self._seeds]
         inputs = {name: _native("jax", array) for name, array in job.inputs.items()}
         cotangents = {name: _native("jax", array) for name, array in job.cotangents.items()}
-        replay: Optional[List[np.ndarray]] = None
-        if tap.replay is not None:
-            self._kinds = [draw.kind for draw in tap.replay]
-            replay = [np.asarray(draw.values) for draw in tap.replay]
-        outputs, gradients, values = self._run(weights, inputs, cotangents, seeds, replay)
-        tap.put(self._seen, values)
+        per_call = None if tap.replay is None else len(tap.replay) // job.calls
+        reset_states(self._network.layers)
+        for left in reversed(range(job.calls)):
+            if job.reset and not left:
+                reset_states(self._network.layers)
+            replay: Optional[List[np.ndarray]] = None
+            if tap.replay is not None:
+                self._kinds = [draw.kind for draw in tap.replay[:per_call]]
+                replay = [np.asarray(draw.values) for draw in tap.replay[:per_call]]
+            if left and not self._jit:
+                seeds, values = self._eagerly(inputs, seeds, replay)
+            else:
+                outputs, gradients, values, seeds = self._run(weights, inputs, cotangents, seeds, replay)
+            tap.put(self._seen, values)
         return Outcome(_arrays(outputs), _arrays(gradients))
 
+    def _eagerly(self, inputs: Tensors, seeds: Any, replay: Any) -> Tuple[List[Any], List[Any]]:
+        """A plain call, which assigns to the layers' own variables; the seeds' states and the draws."""
+        for variable, value in zip(self._seeds, seeds):
+            variable.assign(value)
+        with Trace(None if replay is None else list(zip(self._kinds, replay))) as trace:
+            self._network.forward(inputs)
+        self._seen = trace.seen
+        return [variable.value for variable in self._seeds], trace.values
+
     def _function(self, weights: Tensors, inputs: Tensors, cotangents: Tensors, seeds: Any, replay: Any) -> Any:
-        """Pure: everything that changes comes in and goes out."""
+        """Pure: everything that changes comes in and goes out, as in Keras's `stateless_call`.
+
+        That is what a layer lists as its variables: the states of a stateful layer are not among them in Keras 3.
+        """
         import jax
         import jax.numpy as jnp
         import keras
 
-        def forward(weights: Tensors, inputs: Tensors) -> Tuple[Tensors, List[Any]]:
+        def forward(weights: Tensors, inputs: Tensors) -> Tuple[Tensors, Tuple[List[Any], List[Any]]]:
             mapping = [(variable, weights[name]) for name, variable in self._network.variables.items()]
             mapping += list(zip(self._seeds, seeds))
             taped = None if replay is None else list(zip(self._kinds, replay))
-            with keras.StatelessScope(state_mapping=mapping), Trace(taped) as trace:
+            with keras.StatelessScope(state_mapping=mapping) as scope, Trace(taped) as trace:
                 outputs = self._network.forward(inputs)
             self._seen = trace.seen
-            return outputs, trace.values
+            return outputs, (trace.values, [scope.get_current_value(variable) for variable in self._seeds])
 
         if not cotangents:
-            outputs, values = forward(weights, inputs)
-            return outputs, {}, values
-        outputs, pull, values = jax.vjp(forward, weights, inputs, has_aux=True)
+            outputs, (values, later) = forward(weights, inputs)
+            return outputs, {}, values, later
+        outputs, pull, (values, later) = jax.vjp(forward, weights, inputs, has_aux=True)
         full = {name: cotangents.get(name, jnp.zeros_like(array)) for name, array in outputs.items()}
         of_weights, of_inputs = pull(full)
         gradients = dict(of_inputs)
         gradients.update(of_weights)
-        return outputs, gradients, values
+        return outputs, gradients, values, later
 
 
 def _reseeded(variable: Any, seed: int) -> np.ndarray:

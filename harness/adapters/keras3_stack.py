@@ -16,7 +16,7 @@ from harness.tape import BERNOULLI, Slot
 
 GATES = 4
 #: Arguments of the loop around a cell.
-OUTER = ("return_sequences", "return_state", "go_backwards")
+OUTER = ("return_sequences", "return_state", "go_backwards", "stateful")
 WEIGHTS = ("kernel", "recurrent_kernel", "bias")
 SITES = ("input", "state.h", "between_layers", "output")
 HALVES = ("encoder.", "decoder.")
@@ -127,6 +127,7 @@ class Stack(object):
         self._between: Dict[int, Any] = {}
         self.cell_of = cell_of
         between, output = half.site("between_layers"), half.site("output")
+        stateful = bool(half.job.config.get("stateful"))
         for index in range(half.layers):
             last = index == half.layers - 1
             below, state = half.rates(index)
@@ -134,6 +135,7 @@ class Stack(object):
                 index,
                 {
                     "go_backwards": bool(half.job.config.get("go_backwards")),
+                    "stateful": stateful,
                     "units": half.units,
                     "dropout": below,
                     "recurrent_dropout": state,
@@ -145,7 +147,8 @@ class Stack(object):
                     "dtype": half.job.dtype,
                 },
             )
-            layer.build((None, None, half.width(index)))
+            # A layer that keeps its states needs to know their size.
+            layer.build((half.batch if stateful else None, None, half.width(index)))
             self.recurrent.append(layer)
             if between is not None and not last:
                 self._between[index] = dropout(between, tuple(between.shape[1:]) if between.shared else None)
@@ -204,7 +207,14 @@ class StackedLstm(Adapter):
     """`lstm` with some Keras. Subclasses write `layer_slots`, `lstm_layer`, `dropout_layer` and `stack_states`."""
 
     sites: Tuple[str, ...] = SITES
-    settings: Tuple[str, ...] = (*PLAIN_SETTINGS, "recurrent_activation", "bidirectional", "go_backwards", "padding")
+    settings: Tuple[str, ...] = (
+        *PLAIN_SETTINGS,
+        "recurrent_activation",
+        "bidirectional",
+        "go_backwards",
+        "padding",
+        "stateful",
+    )
     #: the layer's name of each recurrent activation.
     activations: Dict[Any, str] = {None: "sigmoid"}
 

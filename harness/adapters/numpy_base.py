@@ -58,6 +58,19 @@ class NumpyAdapter(Adapter):
 
     def call(self, job: Job) -> Outcome:
         self.border.seed(job.seed)
+        draws = self.drawn(job)
+        for _ in range(job.calls - 1):
+            if not job.reset:
+                job = self.carried(job, draws)
+            draws = self.drawn(job)
+        outputs = self.forward(job, job.inputs, job.weights, draws)
+        gradients: Arrays = {}
+        if job.cotangents:
+            gradients = {name: round_to(value, job) for name, value in self.gradients(job, draws).items()}
+        return Outcome(outputs, gradients)
+
+    def drawn(self, job: Job) -> Arrays:
+        """The draws of one call."""
         draws: Arrays = {}
         for site in drawing(job):
             for kind in DRAWS[site.noise]:
@@ -66,11 +79,11 @@ class NumpyAdapter(Adapter):
                     draws[name] = self.border.decisions(site.shape, site.rate)
                 else:
                     draws[name] = self.border.normals(site.shape)
-        outputs = self.forward(job, job.inputs, job.weights, draws)
-        gradients: Arrays = {}
-        if job.cotangents:
-            gradients = {name: round_to(value, job) for name, value in self.gradients(job, draws).items()}
-        return Outcome(outputs, gradients)
+        return draws
+
+    def carried(self, job: Job, draws: Arrays) -> Job:
+        """The job of a further call, after one with these draws: the same but for the states that a recipe keeps."""
+        return job
 
     def forward(self, job: Job, inputs: Arrays, weights: Arrays, draws: Arrays) -> Arrays:
         """The recipe. One of the arrays may be complex and have one more axis in front, of perturbed copies."""

@@ -26,6 +26,7 @@ OPTIONS = (
     "go_backwards",
     "padding",
     "drop_leaving_state",
+    "stateful",
 )
 
 #: Complex multiplications above which a gradient by complex steps would take minutes.
@@ -227,6 +228,12 @@ class Lstm(Recurrent):
         state = self.state(job, inputs, x)
         steps, (h, c) = lstm(job.config, x, state, weights, Masks(job, draws, x), job.inputs.get("lengths"))
         return self.result(job, steps, {"h": h, "c": c})
+
+    def carried(self, job: Job, draws: Arrays) -> Job:
+        """As a stateful layer: the next call starts from this one's last states."""
+        stated = job._replace(config=dict(job.config, return_state=True))
+        outputs = self.forward(stated, job.inputs, job.weights, draws)
+        return job._replace(inputs=dict(job.inputs, h0=outputs["h"], c0=outputs["c"]))
 
 
 @implementation("numpy.encoder_decoder", ["numpy"], "encoder_decoder", needs=["numpy"], recipe=True)

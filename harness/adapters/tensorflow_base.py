@@ -73,6 +73,7 @@ class TensorFlowAdapter(Adapter):
         tf = load(*self.modules)
         assert self._tap is not None
         self._tap.program.trips = tuple(self.trips(job))
+        self._tap.calls = job.calls
         return run_tensorflow(self.network(tf, job), job, bool(self.option(job, "tf_function")))
 
 
@@ -89,9 +90,18 @@ def run_tensorflow(network: Network, job: Job, tf_function: bool) -> Outcome:
     run = tf.function(step) if tf_function else step
     inputs = tensors(job.inputs)
     inputs.update(network.extra)
-    for _ in range(job.calls):
+    for left in reversed(range(job.calls)):
+        if job.reset and not left:
+            reset_states(network.layers)
         outputs, gradients = run(inputs, tensors(job.cotangents))
     return Outcome(to_numpy(outputs), to_numpy(gradients))
+
+
+def reset_states(layers: Sequence[Any]) -> None:
+    """Reset the states of every layer that keeps them, by its own method."""
+    for layer in layers:
+        if getattr(layer, "stateful", False):
+            layer.reset_states()
 
 
 def check_training(training: Any, tf_function: bool) -> None:

@@ -104,6 +104,8 @@ class TensorFlowTap(Tap):
         super(TensorFlowTap, self).__init__(replay)
         self.rule = rule
         self.program = Program()
+        #: how many calls a tape is for: a function graph that is called again takes the next call's part.
+        self.calls = 1
         self._tape = None if replay is None else list(replay)
         self._records: List[Tuple[Key, Draw]] = []
         self._taken: Set[int] = set()
@@ -146,19 +148,18 @@ class TensorFlowTap(Tap):
 
     def exchange(self, kind: str, key: Key, values: np.ndarray) -> np.ndarray:
         """Take what the framework drew at `key`; return what it shall use. Runs at execution time."""
-        try:
-            used = values if self._tape is None else self._from_tape(kind, key, values)
-        except TapeMismatch as error:
-            self._error = self._error or error
-            raise
         if key in self._seen:
-            if self._tape is not None:
-                self._error = TapeMismatch("one node of a graph drew twice from one tape")
-                raise self._error
             # The function that the node is in is called again.
             self._call += 1
             self._seen.clear()
         self._seen.add(key)
+        try:
+            if self._tape is not None and self._call >= self.calls:
+                raise TapeMismatch("one node of a graph drew twice from one tape")
+            used = values if self._tape is None else self._from_tape(kind, key, values)
+        except TapeMismatch as error:
+            self._error = self._error or error
+            raise
         self._records.append(((self._call, *key), Draw(kind, np.array(used), self.rule if kind == UNIFORM else "")))
         return used
 
@@ -171,7 +172,8 @@ class TensorFlowTap(Tap):
     def _from_tape(self, kind: str, key: Key, values: np.ndarray) -> np.ndarray:
         assert self._tape is not None
         wanted = BERNOULLI if kind == UNIFORM else NORMAL
-        index = self.program.position(key, len(self._tape))
+        part = len(self._tape) // self.calls
+        index = self._call * part + self.program.position(key, part)
         if not 0 <= index < len(self._tape):
             raise TapeMismatch("the tape has ended, but %s%s is drawn" % (wanted, values.shape))
         draw = self._tape[index]

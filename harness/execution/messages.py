@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.execution.plan import AGAIN, calls_again
+from harness.execution.plan import AGAIN, CONTINUED, RESET, calls_again
 from harness.records import Arrays, BackendRef, Draws, JobResult, Pass, PassResult, Variant, Verdict
 from harness.tape import Draw
 
@@ -50,7 +50,8 @@ def request(
                 "mode": one.mode,
                 "gradients": one.gradients,
                 "tape": tape,
-                "calls": 2 if one.role == AGAIN else 1,
+                "calls": 2 if one.role in (AGAIN, CONTINUED, RESET) else 1,
+                "reset": one.role == RESET,
             }
         )
     header = {

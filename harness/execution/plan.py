@@ -24,6 +24,8 @@ REPEAT, EVAL, OTHER = "repeat", "eval", "other"
 #: A second call of the same layer after one seeding: for the measured profile, and for the check OTHER_CALL.
 AGAIN = "again"
 OTHER_CALL = "mask.other_call"
+#: A second call of a layer that keeps its states: from where the first one left them, and after they were reset.
+CONTINUED, RESET = "continued", "reset"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ def passes_of(variant: Variant, profile: bool = False) -> tuple[Pass, ...]:
 
     One for each seed; the first seed again, as often as the case repeats it (is it bit-equal, does the same seed give the same
     mask); an eval pass (does it equal the layer without dropout); and, where masks are drawn natively and the case has one seed
-    only, another seed. For a profile also a second call after one seeding.
+    only, another seed. A layer that keeps its states is called twice, with and without a reset between the calls. For a profile
+    also a second call after one seeding.
     """
     first = variant.seeds[0]
     replay = variant.draws != "native" and variant.mode == "train"
@@ -112,6 +115,8 @@ def passes_of(variant: Variant, profile: bool = False) -> tuple[Pass, ...]:
         passes.append(Pass(OTHER, first + 1, variant.mode, gradients=variant.gradients))
     if variant.mode == "train" and variant.sites:
         passes.append(Pass(EVAL, first, "eval"))
+    if getattr(variant.config, "stateful", False):
+        passes += [dataclasses.replace(passes[0], role=role) for role in (CONTINUED, RESET)]
     if profile and stochastic(variant) and not replay:
         passes.append(Pass(AGAIN, first, variant.mode))
     return tuple(passes)

@@ -14,13 +14,14 @@ import numpy as np
 
 from harness.comparison.compare import compare
 from harness.comparison.context import Context
-from harness.execution.plan import passes_of
+from harness.execution.plan import CONTINUED, RESET, passes_of
 from harness.layers.base import DropoutSpec, kinds, tape_keys
 from harness.records import ArraySpec, BackendRef, Compared, JobResult, Pass, PassResult, Row, Variant
 from harness.tape import BERNOULLI, NORMAL, UNIFORM, Draw
 
 TODAY = datetime.date(2026, 11, 20)
 Mutate = Callable[[Context, Pass, PassResult], PassResult]
+Start = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def variant(
@@ -54,11 +55,11 @@ def variant(
     return dataclasses.replace(made, **changes)
 
 
-def draw_for(context: Context, one: Pass) -> dict[str, Draw]:
+def draw_for(context: Context, one: Pass, call: int = 0) -> dict[str, Draw]:
     """Draws as a framework would make them from a seed: uniforms that decide by `u >= rate`, and normals."""
     found = {}
     for position, site in enumerate(context.variant.sites):
-        generator = np.random.default_rng([one.seed, position])
+        generator = np.random.default_rng([one.seed, position, call])
         for key, kind in tape_keys(site):
             if kind == NORMAL:
                 values = generator.standard_normal(site.shape) if one.tape is None else one.tape[key]
@@ -74,6 +75,10 @@ def draw_for(context: Context, one: Pass) -> dict[str, Draw]:
 
 def right(context: Context, one: Pass, draws: dict[str, Draw] | None = None) -> PassResult:
     """What a right implementation gives for a pass."""
+    if one.role == CONTINUED:
+        return second_call(context, one, lambda h, c: (h, c))
+    if one.role == RESET:
+        return second_call(context, one, lambda h, c: (0 * h, 0 * c))
     train = one.mode == "train"
     made = (draw_for(context, one) if draws is None else draws) if train else {}
     found = context.reference(context.draws(made) if train else {}, train=train, gradients=one.gradients)
@@ -85,6 +90,29 @@ def right(context: Context, one: Pass, draws: dict[str, Draw] | None = None) -> 
         outputs["y"] = np.where(found.outputs["y"] != 0, x / keep, like.type(0)).astype(like)
     gradients = {name: array.astype(like) for name, array in found.gradients.items()}
     return PassResult(outputs, gradients, made)
+
+
+def second_call(context: Context, one: Pass, start: Start) -> PassResult:
+    """The second call of a layer that keeps its states; `start`: from the first call's last h and c to where it begins."""
+    train, made = one.mode == "train", draw_for(context, one, 1)
+    case, (inputs, weights, cotangents) = context.variant, context.arrays()
+    config = case.config.model_copy(update={"return_state": True})
+    before = context.draws(draw_for(context, one)) if train else {}
+    last = context.kind.evaluate(config, inputs, weights, case.sites, before, train=train).outputs
+    h, c = start(last["h"], last["c"])
+    found = context.kind.evaluate(
+        case.config,
+        {**inputs, "h0": h, "c0": c},
+        weights,
+        case.sites,
+        context.draws(made) if train else {},
+        train=train,
+        cotangents=cotangents if one.gradients else None,
+    )
+    like = inputs["x"].dtype
+    gradients = {name: array.astype(like) for name, array in found.gradients.items() if name not in ("h0", "c0")}
+    outputs = {name: array.astype(like) for name, array in found.outputs.items()}
+    return PassResult(outputs, gradients, made if train else {})
 
 
 def judged(case: Variant, mutate: Mutate = lambda _context, _one, result: result) -> Compared:

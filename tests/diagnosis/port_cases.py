@@ -44,6 +44,7 @@ CASES: dict[str, Variant] = {
         "gru", {"units": 5, **BOTH}, {"x": (4, 6, 3)}, [{"at": "state.h", "rate": 0.4, "shared": ["gates", "time"]}]
     ),
     "rnn": variant("simple_rnn", {"units": 5, **BOTH}, {"x": (4, 6, 3)}),
+    "rnn output": variant("simple_rnn", {"units": 5, **BOTH}, {"x": (4, 6, 3)}, [{"at": "output", "rate": 0.3}]),
     "dropout": variant("dropout", {"rate": 0.3}, {"x": (6, 8, 10)}),
     "spatial": variant("dropout", {"rate": 0.3, "shared": ["time"]}, {"x": (12, 4, 16)}),
     "gaussian": variant("gaussian_dropout", {"rate": 0.3}, {"x": (20, 8, 10)}),

@@ -32,6 +32,11 @@ MORE = {
     "blended gru": variant(
         "gru", {"units": 5, **BOTH}, {"x": (3, 5, 4)}, [{"at": "state.h", "rate": 0.4, "shared": ["gates"]}],
     ),
+    "emitting gru": variant("gru", {"units": 5, **BOTH}, {"x": (3, 5, 4)}, [{"at": "output", "rate": 0.3}]),
+    "emitting rnn": variant(
+        "simple_rnn", {"units": 5, "return_state": True}, {"x": (3, 5, 4)},
+        [{"at": "output", "rate": 0.3, "shared": ["time"]}],
+    ),
     "sites of two": variant(
         "encoder_decoder", {"units": 4, **BOTH}, {"x": (3, 4, 3), "z": (3, 5, 2), "h0": (3, 4), "c0": (3, 4)},
         [{"at": "encoder.input", "rate": 0.3, "shared": ["time"]}, {"at": "decoder.state.h", "rate": 0.4}],

@@ -55,7 +55,7 @@ def gates(setting: Setting) -> Iterator[Fault]:
                 f"activation.gates {name or 'sigmoid'}",
                 f"gates activated with {GATE_WORDS[name]} instead of {GATE_WORDS[right]}",
                 f"use {GATE_WORDS[right]} for the gates",
-                _odd({option: name}),
+                odd({option: name}),
                 1.4 if name == "tanh" else 1.0,
                 fixes={
                     "tensorflow": f"set recurrent_activation to {right or 'sigmoid'!r}; Keras' default changed with 2.3"
@@ -75,7 +75,7 @@ def squashes(setting: Setting) -> Iterator[Fault]:
                 f"activation.{'candidate' if where == 'squash' else where} {name}",
                 f"{text} instead of tanh on {words}",
                 fix,
-                _odd({where: name}),
+                odd({where: name}),
                 1.3 if len(places) > 1 else 1.0,
             )
     if len(places) > 1:
@@ -84,7 +84,7 @@ def squashes(setting: Setting) -> Iterator[Fault]:
                 f"activation.both {name}",
                 f"{text} instead of tanh on the candidate g and on the cell state",
                 "set activation to tanh, the layer's default",
-                _odd(dict.fromkeys(places, name)),
+                odd(dict.fromkeys(places, name)),
                 1.2,
             )
 
@@ -99,7 +99,7 @@ def reset(setting: Setting) -> Iterator[Fault]:
         f"gates.reset {'before' if after else 'after'}",
         f"reset gate applied {'before' if after else 'after'} the recurrent product, not {'after' if after else 'before'} it",
         "n = tanh(x W + b + r * (h U + v))" if after else "n = tanh(x W + b + (r * h) U)",
-        _odd({"after": not after}),
+        odd({"after": not after}),
         fixes={
             "tensorflow": f"pass reset_after={after}: Keras 2.0 and TensorFlow 1 have False, TensorFlow 2 and Keras 3 True",
             "torch": "torch.nn.GRU applies the reset gate after the product: write the cell out" if not after else
@@ -111,7 +111,7 @@ def reset(setting: Setting) -> Iterator[Fault]:
             "gates.blend masked",
             "the masked h blended into the new state as well",
             "mask h where it enters the products only: h = z * h' + (1 - z) * n takes the whole h'",
-            _odd({"blend_masked": True}),
+            odd({"blend_masked": True}),
             1.1,
         )
 
@@ -176,7 +176,7 @@ class _OddRnn(SimpleRnn):
         return ElmanCell(weights, arithmetic, **self.options)
 
 
-def _odd(options: dict[str, Any]) -> Run:
+def odd(options: dict[str, Any]) -> Run:
     """The layer with a cell that no case can ask for. Options add to those that another fault has set."""
 
     def run(setting: Setting, inner: Inner) -> Evaluation:

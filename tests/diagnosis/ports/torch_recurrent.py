@@ -108,3 +108,26 @@ def gru_state_blended(case):
 def gru_state_blended_before(case):
     """gru state | gates.blend masked + gates.reset before"""
     return gru(case, dropped(case), blend_masked=True, after=False)
+
+
+def emitted(case, feed):
+    """Both loops: what is dropped is emitted alone, or is the state as well."""
+    x, w = case.inputs["x"], case.weights
+    h = x.new_zeros(x.shape[0], w["bias"].shape[0])
+    ys = []
+    for t in range(x.shape[1]):
+        h = torch.tanh(x[:, t] @ w["kernel"] + h @ w["recurrent_kernel"] + w["bias"])
+        y = F.dropout(h, case.rate("output"), training=case.training)
+        h = y if feed else h
+        ys.append(y)
+    return {"y": torch.stack(ys, dim=1), "h": h}
+
+
+def rnn_emitted(case):
+    """rnn output | right"""
+    return emitted(case, feed=False)
+
+
+def rnn_fed_back(case):
+    """rnn output | site.fed back"""
+    return emitted(case, feed=True)

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from importlib import resources
 
 from harness.history import Figure
+from harness.reporting.model import visible
 from harness.reporting.verdicts import DIFFERENCES, SIGNS, severity, words
 
 #: Series on a page; those that say most come first, and the page says how many are left out.
 MOST = 400
 #: The picture, in CSS pixels.
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 166, 58, 12, 22, 8
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 168, 44, 8, 20, 24
 #: Between the lowest power of ten and the line of zero, which has no place on a logarithmic scale.
 ZERO = 18
 
@@ -30,13 +31,18 @@ class Drawn:
     path: str
     limit: str
     ticks: list[tuple[float, str]]
-    changes: list[tuple[float, str, str]]
+    changes: list[tuple[float, str]]
     sentence: str
 
     @property
     def first(self) -> Figure:
         """The oldest, for what all have in common."""
         return self.figures[0]
+
+    @property
+    def last(self) -> Figure:
+        """The newest."""
+        return self.figures[-1]
 
 
 def page(series: Iterable[Sequence[Figure]]) -> str:
@@ -45,8 +51,9 @@ def page(series: Iterable[Sequence[Figure]]) -> str:
     import markupsafe
 
     found = sorted(series, key=_telling)
+    days = sorted({f.started[:10] for one in found for f in one})
     environment = jinja2.Environment(autoescape=True, trim_blocks=True)
-    environment.globals.update(sign=sign, number=number)
+    environment.globals.update(sign=sign, number=number, visible=visible)
     own = resources.files("harness.reporting")
     style = "".join(own.joinpath("static", name).read_text(encoding="utf-8") for name in ("colours.css", "history.css"))
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -54,6 +61,10 @@ def page(series: Iterable[Sequence[Figure]]) -> str:
     return environment.from_string(template).render(
         shown=[draw(one) for one in found[:MOST]],
         total=len(found),
+        days=days,
+        runs=len({f.run for one in found for f in one}),
+        differing=sum(one[-1].verdict in DIFFERENCES for one in found),
+        changed=sum(len({f.verdict for f in one}) > 1 for one in found),
         digest=f"sha256-{digest}",
         style=markupsafe.Markup(style),
         width=WIDTH,
@@ -94,7 +105,7 @@ def draw(figures: Sequence[Figure]) -> Drawn:
         for i, f in enumerate(figures)
     ]
     changes = [
-        (across(i), f.version, "end" if across(i) > WIDTH / 2 else "start")
+        (across(i), f.version)
         for i, f in enumerate(figures)
         if i == 0 or f.version != figures[i - 1].version  # the first run's version starts the row
     ]
@@ -104,10 +115,15 @@ def draw(figures: Sequence[Figure]) -> Drawn:
         points,
         " ".join(f"{x},{y}" for (x, y, *_), f in zip(points, figures, strict=True) if f.measured is not None),
         " ".join(f"{across(i)},{down(f.limit)}" for i, f in enumerate(figures) if _positive(f.limit)),
-        [*((at(power), f"1e{power}") for power in (high, low) if seen), (down(0.0), "0")],
+        [*((at(power), f"1e{power}") for power in _powers(low, high) if seen), (down(0.0), "0")],
         changes,
         f"{last.implementation}, {last.check} over {len(figures)} runs: now {sign(last)}, {number(last.measured) or 'no figure'}",
     )
+
+
+def _powers(low: int, high: int) -> list[int]:
+    """At most four powers of ten from the highest down to the lowest."""
+    return [*range(high, low, -max(1, -(-(high - low) // 3))), low]
 
 
 def sign(figure: Figure) -> str:

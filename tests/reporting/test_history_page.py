@@ -61,7 +61,7 @@ def test_the_whole_range_of_float64_fits() -> None:
 
 def test_versions_are_marked_where_they_change() -> None:
     figures = series(1e-7, 1e-7) + series(1e-7, version="torch 2.14.0")
-    assert [text for _, text, _ in history_page.draw(figures).changes] == ["torch 2.13.0", "torch 2.14.0"]
+    assert [text for _, text in history_page.draw(figures).changes] == ["torch 2.13.0", "torch 2.14.0"]
 
 
 def test_what_changed_its_verdict_comes_first_then_what_moved_most() -> None:
@@ -71,13 +71,32 @@ def test_what_changed_its_verdict_comes_first_then_what_moved_most() -> None:
     assert re.findall(r"torch · (\w+)", page) == ["fell", "moved", "calm"]
 
 
+def test_the_head_says_how_many_changed() -> None:
+    back = series(1e-7, check="a") + series(1e-7, check="a", verdict="fail") + series(1e-7, check="a")
+    text = " ".join(
+        Reader(history_page.page([back, series(1e-7, check="b", verdict="fail"), series(1e-7)])).text.split()
+    )
+    assert "3 figures over 1 run" in text
+    assert "1 differs now, 1 changed its verdict" in text
+
+
+def test_a_difference_is_a_cross_and_the_powers_of_ten_stand_in_order() -> None:
+    page = Reader(history_page.page([series(1e-7, verdict="fail"), series(1e-7)]))
+    assert len(page.all("path", **{"class": "bad"})) == 2, "one in the legend"
+    assert history_page._powers(-9, -5) == [-5, -7, -9]
+    assert history_page._powers(-300, 300) == [300, 100, -100, -300]
+    assert history_page._powers(-1, 0) == [0, -1]
+
+
 def test_the_table_has_every_figure() -> None:
     page = Reader(history_page.page([series(1.5e-7, math.nan, None)]))
     assert len(page.all("tr")) == 4
-    assert len(page.all("circle", **{"class": "good"})) == 3
+    assert len(page.all("circle", **{"class": "good"})) == 1 + 3, "one in the legend"
     for word in ("1.5e-07", "nan", "2026-11-03", "✓ pass"):
         assert word in page.text
-    assert [one["aria-label"] for one in page.all("svg")] == ["torch, value.y over 3 runs: now ✓ pass, no figure"]
+    assert [one["aria-label"] for one in page.all("svg", role="img")] == [
+        "torch, value.y over 3 runs: now ✓ pass, no figure"
+    ]
 
 
 @pytest.mark.parametrize("text", ['"><script>alert(1)</script>', "</style><img src=x onerror=a()>", "{{ 7 * 7 }}"])
@@ -88,12 +107,12 @@ def test_hostile_names_are_text(text: str) -> None:
     assert not page.all("script") and not page.all("img")
     assert text in page.text
     (policy,) = page.all("meta", **{"http-equiv": "Content-Security-Policy"})
-    assert (policy["content"] or "").startswith("default-src 'none'; style-src 'sha256-")
+    assert (policy["content"] or "").startswith("default-src 'none'; img-src data:; style-src 'sha256-")
 
 
 def test_a_page_has_an_end() -> None:
     page = history_page.page(series(1e-7, check=f"c{n}") for n in range(history_page.MOST + 5))
-    assert page.count("<svg") == history_page.MOST
+    assert page.count("<section") == history_page.MOST
     assert f"{history_page.MOST} of {history_page.MOST + 5} figures" in page
 
 

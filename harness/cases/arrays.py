@@ -19,7 +19,12 @@ from harness.records import ArraySpec
 
 #: Elements of one array: 2**30 float64 are 8 GiB.
 MAX_ELEMENTS = 1 << 30
+#: Elements of a case's inputs, weights, outputs and draws together.
+MAX_TOGETHER = 2 * MAX_ELEMENTS
+#: Every framework's arrays can have as many axes, NumPy 1.x' at most 32.
 MAX_RANK = 16
+#: Beyond it a float64 holds no odd number.
+MAX_INTEGER = 1 << 53
 
 
 class ArrayReader:
@@ -65,8 +70,12 @@ class ArrayReader:
             message = f"{name} must have shape {list(shape)}, but this has {list(found.shape)}"
             self.complaints.add(where, message)
             return None
+        if len(found.shape) > MAX_RANK:
+            self.complaints.add(where, f"has {len(found.shape)} axes; at most {MAX_RANK} are possible")
+            return None
         if math.prod(found.shape) > MAX_ELEMENTS:
-            message = f"would have {math.prod(found.shape):,} elements; at most {MAX_ELEMENTS:,} are possible"
+            subject = "" if where[-1:] == (name,) else f"{name} "
+            message = f"{subject}would have {math.prod(found.shape):,} elements; at most {MAX_ELEMENTS:,} are possible"
             self.complaints.add(where, message)
             return None
         return found
@@ -80,9 +89,6 @@ class ArrayReader:
         own = tuple(entry.shape) if entry.shape is not None else shape
         if own is None:
             self.complaints.add((*where, "shape"), "is required")
-            return None
-        if len(own) > MAX_RANK:
-            self.complaints.add((*where, "shape"), f"has {len(own)} axes; at most {MAX_RANK} are possible")
             return None
         return ArraySpec(
             shape=own,
@@ -109,10 +115,17 @@ class ArrayReader:
         if entry.low > entry.high:
             end = "low" if "low" in raw else "high"
             self.complaints.add((*where, end), f"low is {entry.low:g}, above high, which is {entry.high:g}")
+        elif math.isinf(entry.high - entry.low):
+            self.complaints.add(where, f"from {entry.low:g} to {entry.high:g} is further than a float64 can say")
         if entry.fill == "integers" and not (entry.low.is_integer() and entry.high.is_integer()):
             self.complaints.add(
                 where, f"integers go from one whole number to another, not {entry.low:g} to {entry.high:g}"
             )
+        elif entry.fill == "integers":
+            for end in ("low", "high"):
+                if abs(getattr(entry, end)) > MAX_INTEGER:
+                    message = f"is beyond ±2**53 = ±{MAX_INTEGER:,}, where a float64 no longer holds every integer"
+                    self.complaints.add((*where, end), message)
         return entry if len(self.complaints) == before else None
 
     def _values(self, values: Any, shape: list[int] | None, at: Where, where: Where) -> ArraySpec | None:

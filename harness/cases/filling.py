@@ -50,12 +50,26 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
 
 
 def make(spec: ArraySpec) -> np.ndarray:
-    """Make one array in float64, C order, shape `spec.shape`. Raises UserError."""
-    if spec.file:
-        return _from_file(spec)
-    if spec.values is not None:
-        return np.array(spec.values, dtype=np.float64).reshape(spec.shape)
-    return np.ascontiguousarray(_fill(spec), dtype=np.float64)
+    """Make one array in float64, C order, shape `spec.shape`. Raises UserError, also where memory does not suffice."""
+    try:
+        if spec.file:
+            return _from_file(spec)
+        if spec.values is not None:
+            return np.array(spec.values, dtype=np.float64).reshape(spec.shape)
+        return _ordered(_fill(spec))
+    except MemoryError:
+        raise _too_large(spec) from None
+
+
+def _too_large(spec: ArraySpec) -> UserError:
+    size = math.prod(spec.shape)
+    message = f"there is not enough memory for shape {list(spec.shape)}: {size:,} elements, {size * 8 / 2**30:.3g} GiB"
+    return UserError(Problem(message, spec.place))
+
+
+def _ordered(array: Any) -> np.ndarray:
+    """The array in float64 and C order; np.ascontiguousarray would give one without axes an axis."""
+    return np.asarray(array, dtype=np.float64, order="C")
 
 
 def _fill(spec: ArraySpec) -> np.ndarray:
@@ -93,7 +107,7 @@ def _from_file(spec: ArraySpec) -> np.ndarray:
     if loaded.shape != spec.shape:
         message = f"{spec.file} has shape {list(loaded.shape)} now; when the case was loaded it had {list(spec.shape)}"
         raise UserError(Problem(message, spec.place))
-    return np.ascontiguousarray(loaded, dtype=np.float64)
+    return _ordered(loaded)
 
 
 def _integers(array: np.ndarray, low: int, high: int, name: str, spec: ArraySpec) -> np.ndarray:
@@ -108,9 +122,12 @@ def _integers(array: np.ndarray, low: int, high: int, name: str, spec: ArraySpec
 def _cast(array: np.ndarray, dtype: np.dtype[Any], name: str, spec: ArraySpec, variant: Variant) -> np.ndarray:
     if array.dtype == dtype:
         return array
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        cast = array.astype(dtype)
-        lost = np.isinf(cast) & np.isfinite(array)
+    try:
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            cast = array.astype(dtype)
+            lost = np.isinf(cast) & np.isfinite(array)
+    except MemoryError:
+        raise _too_large(spec) from None
     if lost.any():
         value = array[lost].ravel()[0]
         raise UserError(Problem(f"{name} holds {value:g}, which is too large for {variant.dtype}", spec.place))

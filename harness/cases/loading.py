@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -49,7 +50,9 @@ def iterate(paths: Iterable[Path | str]) -> Iterator[Variant]:
 
 
 def _position(problem: Problem) -> tuple[int, int]:
-    return (problem.place.line, problem.place.column) if problem.place else (0, 0)
+    """In order of the file; what is said of the file as a whole, that more is wrong, comes last."""
+    place = problem.place
+    return (place.line, place.column) if place and place.line else (sys.maxsize, 0)
 
 
 def load_one(path: Path | str) -> list[Variant]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from harness.cases.arrays import ArrayReader
+from harness.cases.arrays import MAX_ELEMENTS, MAX_TOGETHER, ArrayReader
 from harness.cases.backends import check_recorded
 from harness.cases.problems import Complaints, Path, show, validate_plain
 from harness.cases.schema import FillEntry
@@ -64,11 +65,23 @@ class ModelReader:
                 self._weights(found.get("weights"), wanted)
             return None
         weights = self._weights(found.get("weights"), answers.weights)
+        if len(self.complaints) == before:
+            self._check_size(dict(shapes), answers)
         if any(ref.recorded for ref in refs):
             check_recorded(refs, found["backends"], answers.outputs, self.complaints)
         if len(self.complaints) > before or weights is None:
             return None
         return Model(config, answers.sites, inputs, weights, answers.outputs)
+
+    def _check_size(self, inputs: Shapes, answers: Answers) -> None:
+        """Refuse what no host could hold together, though each array alone might be possible."""
+        held = [("inputs", inputs), ("weights", answers.weights), ("outputs", answers.outputs)]
+        held.append(("draws", {site.at: site.shape for site in answers.sites}))
+        sizes = {what: sum(math.prod(shape) for shape in shapes.values()) for what, shapes in held}
+        if sum(sizes.values()) > MAX_TOGETHER:
+            told = ", ".join(f"{size:,} in {what}" for what, size in sizes.items() if size)
+            message = f"would have {sum(sizes.values()):,} elements ({told}); at most {MAX_TOGETHER:,} are possible"
+            self.complaints.add(("config",) if sizes["inputs"] <= MAX_ELEMENTS else ("inputs",), message)
 
     def _refusals(self, config: Any, dropout: Sequence[DropoutSpec], shapes: Shapes) -> Shapes | None:
         """Complain about everything that the kind refuses; return the weights' shapes where they have any.
@@ -170,6 +183,10 @@ class ModelReader:
                 self.complaints.add(("weights", key), message, key=True)
                 return specs
         for name, shape in wanted.items():
+            if math.prod(shape) > MAX_ELEMENTS:
+                message = f"{name} {list(shape)} would have {math.prod(shape):,} elements"
+                self.complaints.add(("config",), f"{message}; at most {MAX_ELEMENTS:,} are possible")
+                return specs
             spec = self.arrays.spec(rule, ("weights",), name, shape=shape, stream=name)
             if spec is not None:
                 specs[name] = spec

@@ -15,8 +15,11 @@ OpenRate = Annotated[float, Field(strict=True, ge=0.0, lt=1.0, allow_inf_nan=Fal
 #: Standard deviation in units of the input.
 Stddev = Annotated[float, Field(strict=True, ge=0.0, allow_inf_nan=False)]
 
-#: A count of at least one: units, layers.
+#: A count of at least one, such as units.
 Count = Annotated[StrictInt, Field(ge=1)]
+
+#: Layers of a stack. Each has names, weights and a place in every loop, so a slip of the keyboard must not ask for a million.
+Layers = Annotated[StrictInt, Field(ge=1, le=1000)]
 
 Flag = StrictBool
 

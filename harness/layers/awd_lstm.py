@@ -28,7 +28,7 @@ from pydantic import Field
 from harness.errors import did_you_mean
 from harness.layers._arithmetic import Arithmetic, Array, float64
 from harness.layers._embedding_core import SITE, Lookup, check_tokens, row_site
-from harness.layers._fields import Count, Flag
+from harness.layers._fields import Count, Flag, Layers
 from harness.layers._lstm_cell import Cell, CellOptions
 from harness.layers._lstm_core import Course, LayerRun, Masks
 from harness.layers._sites import active_multiplier, resolve
@@ -45,7 +45,7 @@ class AwdLstmConfig(Config):
     vocabulary: Count = Field(description="V, the embedding's rows and the logits.")
     features: Count = Field(description="E, the embedding's columns.")
     units: Count = Field(description="H of every layer but a tied last one, which has E.")
-    layers: Count = Field(default=3, description="L, the LSTM layers.")
+    layers: Layers = Field(default=3, description="L, the LSTM layers.")
     return_state: Flag = Field(default=False, description="Each layer's last h and c are outputs too.")
     tied: Flag = Field(default=False, description="The decoder's weight is the embedding, transposed.")
 

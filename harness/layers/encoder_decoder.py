@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from harness.layers._arithmetic import Arithmetic, float64
-from harness.layers._fields import Count, Flag
+from harness.layers._fields import Count, Flag, Layers
 from harness.layers._lstm_cell import CellOptions
 from harness.layers._lstm_names import (
     SITES,
@@ -37,7 +37,7 @@ class EncoderDecoderConfig(Config):
     """Settings of both halves."""
 
     units: Count = Field(description="H, the width of every state.")
-    layers: Count = Field(default=1, description="L, the layers of each half.")
+    layers: Layers = Field(default=1, description="L, the layers of each half.")
     return_sequences: Flag = Field(default=False, description="y has every step of the decoder, else its last.")
     return_state: Flag = Field(
         default=False,

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from harness.layers._arithmetic import Arithmetic, float64
-from harness.layers._fields import Count, Flag
+from harness.layers._fields import Count, Flag, Layers
 from harness.layers._lstm_cell import CellOptions
 from harness.layers._lstm_names import (
     SITES,
@@ -36,7 +36,7 @@ class LstmConfig(Config):
     """Settings of an LSTM; every option after `return_state` is off by default."""
 
     units: Count = Field(description="H, the width of the cell state.")
-    layers: Count = Field(default=1, description="L, the layers of the stack.")
+    layers: Layers = Field(default=1, description="L, the layers of the stack.")
     return_sequences: Flag = Field(default=False, description="y has every step's output, else the last step's.")
     return_state: Flag = Field(default=False, description="The last h and c are outputs too.")
     forget_bias: Finite = Field(

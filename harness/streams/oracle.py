@@ -79,6 +79,8 @@ def questions(variant: Variant, backend: BackendRef, version: str | None, seed: 
         if site.noise != "bernoulli" or not 0.0 < site.rate < 1.0:
             continue
         common["rate"] = site.rate
+        if variant.layer == "dropout" and name in CHANNELS_FIRST and len(site.full) < 2:
+            continue  # without a batch and channels no such layer takes it
         if variant.layer == "dropout":
             yield _elementwise(name, options, site, common)
         elif variant.layer != "lstm" or "lengths" in variant.inputs:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from toy_kinds import CASE
 
-from harness.cases import load, materialise, numpy_dtype, recorded_arrays
+from harness.cases import filling, load, materialise, numpy_dtype, recorded_arrays
 from harness.cases.headers import FileRefused, header_shape
 from harness.errors import UserError
 from harness.records import Variant
@@ -57,6 +57,30 @@ def test_values(entry: str, good: Good, arrays: Path) -> None:
     assert found.dtype == np.float64
     assert found.flags.c_contiguous
     np.testing.assert_array_equal(found, FILLS[entry])
+
+
+@pytest.mark.parametrize("entry", ["{shape: [], fill: normal}", "{shape: [], fill: ones}", "2.5", "{file: scalar.npy}"])
+def test_an_array_without_axes(entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("scalar.npy", np.array(2.5))
+    text = CASE.replace("layer: toy", "layer: dropout").replace("units: 2", "rate: 0.5").replace(X, entry)
+    Path("case.yaml").write_text(text)
+    (variant,) = load(["case.yaml"])
+    assert (variant.inputs["x"].shape, materialise(variant)[0]["x"].shape) == ((), ())
+
+
+def test_not_enough_memory(good: Good, monkeypatch: pytest.MonkeyPatch) -> None:
+    (variant,) = good(CASE)
+
+    def full(_spec: Any) -> np.ndarray:
+        raise MemoryError
+
+    monkeypatch.setattr(filling, "_fill", full)
+    with pytest.raises(UserError) as caught:
+        materialise(variant)
+    assert str(caught.value) == (
+        "case.yaml:4:13: there is not enough memory for shape [5, 7, 3]: 105 elements, 7.82e-07 GiB"
+    )
 
 
 def test_published_numbers_of_the_generator() -> None:

@@ -340,6 +340,57 @@ ARRAYS = {
         changed("[5, 7, 3]", "[100000, 100000, 3]"),
         ["case.yaml:4:13: inputs.x: would have 30,000,000,000 elements; at most 1,073,741,824 are possible"],
     ),
+    "weights beyond any memory": (
+        changed("units: 2", "units: 1000000000"),
+        [
+            (
+                "case.yaml:3:9: config: kernel [3, 1000000000] would have 3,000,000,000 elements; "
+                "at most 1,073,741,824 are possible"
+            )
+        ],
+    ),
+    "together beyond any memory": (
+        changed("units: 2", "units: 200000000"),
+        [
+            (
+                "case.yaml:3:9: config: would have 7,800,000,105 elements (105 in inputs, 800,000,000 in weights, "
+                "7,000,000,000 in outputs); at most 2,147,483,648 are possible"
+            )
+        ],
+    ),
+    "inputs together beyond any memory": (
+        changed(X, "{shape: [1000, 1000, 1000], fill: ones}, h0: {shape: [1024, 1024, 1024], fill: ones}").replace(
+            "units: 2", "units: 100"
+        ),
+        [
+            (
+                "case.yaml:4:9: inputs: would have 2,173,841,924 elements (2,073,741,824 in inputs, 100,100 in weights, "
+                "100,000,000 in outputs); at most 2,147,483,648 are possible"
+            )
+        ],
+    ),
+    "more axes than an array has": (
+        changed(X, f"{{values: 1, shape: {[1] * 17}}}"),
+        ["case.yaml:4:13: inputs.x: has 17 axes; at most 16 are possible"],
+    ),
+    "more axes than an array has, in brackets": (
+        changed(X, "[" * 17 + "1" + "]" * 17),
+        ["case.yaml:4:13: inputs.x: has 17 axes; at most 16 are possible"],
+    ),
+    "integers that float64 does not hold": (
+        changed(X, "{shape: [5, 7, 3], fill: integers, low: -1.0e+300, high: 1.0e+301}"),
+        [
+            (
+                f"case.yaml:4:{column}: inputs.x.{end}: is beyond ±2**53 = ±9,007,199,254,740,992, "
+                "where a float64 no longer holds every integer"
+            )
+            for end, column in (("low", 53), ("high", 70))
+        ],
+    ),
+    "a span beyond float64": (
+        changed(X, "{shape: [5, 7, 3], fill: uniform, low: -1.7e+308, high: 1.7e+308}"),
+        ["case.yaml:4:13: inputs.x: from -1.7e+308 to 1.7e+308 is further than a float64 can say"],
+    ),
     "no shape": (changed("shape: [5, 7, 3], ", ""), ["case.yaml:4:13: inputs.x.shape: is required"]),
     "an unknown fill": (
         changed("fill: normal", "fill: norml"),
@@ -631,7 +682,7 @@ def test_one_mistake_is_told_once_for_all_variants(bad: Bad) -> None:
 def test_thousands_of_problems_are_cut_off(bad: Bad) -> None:
     lines = bad(CASE + "matrix: {config.units: [" + ", ".join(f"-{n}" for n in range(1, 5001)) + "]}\n")
     assert len(lines) == 101
-    assert lines[0] == "case.yaml: has more than 100 problems; the rest is not shown"
+    assert lines[-1] == "case.yaml: has more than 100 problems; the rest is not shown"
 
 
 def test_what_the_matrix_would_set_is_not_missed(bad: Bad) -> None:

@@ -76,3 +76,15 @@ def test_any_configuration_loads_or_is_refused(
         problems = error.problems
     assert len(loaded) == 1 or problems
     assert all(problem.place and problem.place.line == 1 and problem.path for problem in problems)
+
+
+@pytest.mark.parametrize(("layer", "config"), [("lstm", "units: 2"), ("encoder_decoder", "units: 2")])
+def test_layers_that_nobody_means(layer: str, config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each layer has weights with names, so a million of them would take minutes to refuse."""
+    monkeypatch.chdir(tmp_path)
+    Path("case.yaml").write_text(
+        f"about: x\nlayer: {layer}\nconfig: {{{config}, layers: 1000000000000}}\n"
+        "inputs: {x: {shape: [2, 3, 4], fill: ones}, z: {shape: [2, 3, 4], fill: ones}}\nbackends: [numpy]\n"
+    )
+    with pytest.raises(UserError, match=r"config\.layers: must be at most 1000, not 1000000000000"):
+        load(["case.yaml"])

@@ -5,8 +5,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from harness.comparison.checks.mask import common_steps, valid_steps
+from harness.comparison.checks.mask import valid_steps
 from harness.comparison.context import Context
+from harness.comparison.sampling import common_steps
 from harness.records import Site
 from harness.tape import BERNOULLI, Draw
 

@@ -198,3 +198,9 @@ def one_mask_for_the_batch(case):
 def forget_and_carry(case):
     """states | bias.forget +1 + inputs.state exchanged"""
     return out(*scan(*of(case), carry=(case.inputs["c0"], case.inputs["h0"]), forget=1.0))
+
+
+def stopped_parameters(case):
+    """plain | gradient.stopped weights"""
+    x, *own = of(case)
+    return out(*scan(x, *jax.tree.map(jax.lax.stop_gradient, own)))

@@ -22,6 +22,11 @@ def lstm(case, x=None, weights=None, **options):
     return {"y": y, "h": h, "c": c}
 
 
+def seeded(case, kind, amount):
+    """A noise layer that is seeded once and draws on in every further call."""
+    return case.keep(lambda: kind(amount, seed=case.seed))
+
+
 def plain(case):
     """plain | right"""
     return lstm(case)
@@ -86,45 +91,56 @@ def states_in_order(case):
     return {"y": found["y"], "h": found["c"], "c": found["h"]}
 
 
+def weights_set(case):
+    """plain | gradient.stopped weights"""
+    x, *own = of(case)
+    layer = keras.layers.LSTM(case.config["units"], return_sequences=True, return_state=True)
+    case.keep(lambda: layer.build(x.shape))
+    layer.set_weights(own)
+    y, h, c = layer(x)
+    return {"y": y, "h": h, "c": c}
+
+
 def dropout_layer(case):
     """dropout | right"""
-    return {"y": keras.layers.Dropout(case.config["rate"], seed=case.seed)(case.inputs["x"], training=case.training)}
+    return {"y": seeded(case, keras.layers.Dropout, case.config["rate"])(case.inputs["x"], training=case.training)}
 
 
 def dropout_training_forgotten(case):
     """dropout | mask.absent"""
-    return {"y": keras.layers.Dropout(case.config["rate"], seed=case.seed)(case.inputs["x"])}
+    return {"y": seeded(case, keras.layers.Dropout, case.config["rate"])(case.inputs["x"])}
 
 
 def spatial_layer(case):
     """spatial | right"""
     return {
-        "y": keras.layers.SpatialDropout1D(case.config["rate"], seed=case.seed)(
-            case.inputs["x"], training=case.training
-        )
+        "y": seeded(case, keras.layers.SpatialDropout1D, case.config["rate"])(case.inputs["x"], training=case.training)
     }
 
 
 def gaussian_layer(case):
     """gaussian | right"""
     return {
-        "y": keras.layers.GaussianDropout(case.config["rate"], seed=case.seed)(case.inputs["x"], training=case.training)
+        "y": seeded(case, keras.layers.GaussianDropout, case.config["rate"])(case.inputs["x"], training=case.training)
     }
 
 
 def noise_for_dropout(case):
     """gaussian | noise.additive"""
     spread = (case.config["rate"] / (1 - case.config["rate"])) ** 0.5
-    return {"y": keras.layers.GaussianNoise(spread, seed=case.seed)(case.inputs["x"], training=case.training)}
+    return {"y": seeded(case, keras.layers.GaussianNoise, spread)(case.inputs["x"], training=case.training)}
 
 
 def output_dropout(case):
     """output | right"""
     found = lstm(case)
-    return {**found, "y": keras.layers.Dropout(0.3, seed=case.seed)(found["y"], training=case.training)}
+    return {
+        **found,
+        "y": seeded(case, keras.layers.Dropout, 0.3)(found["y"], training=case.training),
+    }
 
 
 def dropped_input(case):
     """output | row mask.sites"""
-    x = keras.layers.Dropout(0.3, seed=case.seed)(case.inputs["x"], training=case.training)
+    x = seeded(case, keras.layers.Dropout, 0.3)(case.inputs["x"], training=case.training)
     return lstm(case, x)

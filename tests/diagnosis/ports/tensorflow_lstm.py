@@ -176,3 +176,14 @@ def _handed(case, start):
     _, eh, ec = unrolled(case.inputs["x"], *halves[0])
     y, h, c = unrolled(case.inputs["z"], *halves[1], *start(eh, ec))
     return {"y": y, "h": h, "c": c, "encoder.h": eh, "encoder.c": ec}
+
+
+def assigned_to_variables(case):
+    """plain | gradient.stopped weights"""
+    x, *own = of(case)
+    return out(*unrolled(x, *(tf.Variable(tensor) for tensor in own)))
+
+
+def returned_as_arrays(case):
+    """plain | gradient.stopped everywhere"""
+    return {name: tensor.numpy() for name, tensor in plain(case).items()}

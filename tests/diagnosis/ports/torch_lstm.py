@@ -170,6 +170,62 @@ def detached_bias(case):
     return out(*native(case, x, W.t(), U.t(), b.detach()))
 
 
+class Net(torch.nn.Module):
+    """A model as a user has it, with parameters of its own."""
+
+    def __init__(self, features, units):
+        super().__init__()
+        self.lstm = torch.nn.LSTM(features, units, batch_first=True)
+
+    def forward(self, x):
+        return self.lstm(x)
+
+
+def parameters(case):
+    _, W, U, b = of(case)
+    return {"weight_ih_l0": W.t(), "weight_hh_l0": U.t(), "bias_ih_l0": b, "bias_hh_l0": torch.zeros_like(b)}
+
+
+def module_called_with_tensors(case):
+    """plain | right"""
+    x, W, U, _ = of(case)
+    own = {f"lstm.{name}": tensor for name, tensor in parameters(case).items()}
+    return out(*torch.func.functional_call(Net(W.shape[0], U.shape[0]), own, (x,)))
+
+
+def copied_into_module(case):
+    """plain | gradient.stopped weights"""
+    x, W, U, _ = of(case)
+    net = Net(W.shape[0], U.shape[0])
+    with torch.no_grad():
+        for name, tensor in parameters(case).items():
+            getattr(net.lstm, name).copy_(tensor)
+    return out(*net(x))
+
+
+def state_dict_loaded(case):
+    """states | gradient.stopped weights"""
+    x, W, U, _ = of(case)
+    layer = torch.nn.LSTM(W.shape[0], U.shape[0], batch_first=True)
+    layer.load_state_dict(parameters(case))
+    return out(*layer(x, (case.inputs["h0"][None], case.inputs["c0"][None])))
+
+
+def copied_with_twice_the_bias(case):
+    """plain | gradient.stopped weights + bias.doubled"""
+    x, W, U, b = of(case)
+    net = Net(W.shape[0], U.shape[0])
+    with torch.no_grad():
+        for name, tensor in parameters(case).items():
+            getattr(net.lstm, name).copy_(b if name == "bias_hh_l0" else tensor)
+    return out(*net(x))
+
+
+def returned_as_arrays(case):
+    """plain | gradient.stopped everywhere"""
+    return {name: tensor.detach().numpy() for name, tensor in plain(case).items()}
+
+
 def truncated(case):
     """plain | steps.detached"""
     x, W, U, b = of(case)

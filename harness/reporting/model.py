@@ -191,7 +191,16 @@ def _add_charts(run: StoredRun, cases: list[dict[str, Any]], differing: dict[tup
     """Give each packed case its charts, by implementation."""
     by_id = {case["id"]: packed for case, packed in zip(run.cases, cases, strict=True)}
     for case, drawn in charts_by_case(run, differing):
-        by_id[case]["charts"] = [[visible(name), figures] for name, figures in drawn]
+        by_id[case]["charts"] = [[visible(name), _shown(figures)] for name, figures in drawn]
+
+
+def _shown(value: Any) -> Any:
+    """Plain values with every text, also the keys', made visible."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, list):
+        return [_shown(one) for one in value]
+    return {visible(key): _shown(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 def _add_powers(run: StoredRun, cases: list[dict[str, Any]]) -> tuple[list[tuple[str, str]], list[str]]:

@@ -1,12 +1,13 @@
 import dataclasses
+import math
 import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-from harness.records import Site, Verdict
-from harness.reporting import html
+from harness.records import Power, Site, Verdict
+from harness.reporting import drawing, html, powers
 from harness.reporting.model import figure, pack, visible
 from harness.reporting.store import read
 from harness.reporting.verdicts import ORDER
@@ -137,6 +138,64 @@ def test_profiles_that_are_the_same_stand_once(tmp_path):
     assert {index for case in data["cases"] for _, index in case["profiles"]} == {0}
 
 
+def test_charts_come_back_with_few_digits(page):
+    charts = dict(page.data()["cases"][0]["charts"])
+    assert list(charts) == ["numpy", fakes.LSTM[0], fakes.LSTM[2]]
+    results = {check: rest for check, *rest in charts[fakes.LSTM[2]]["results"]}
+    ulps, worst, steps, per = results["value.y"]
+    assert (ulps, steps, per) == ([20, 6, 3, 1], [0.00391, 0.00781, 0, 0.0312, 0.0156], 1)
+    assert worst[0] == ["0, 3, 2", "0", 0.53125, 0.5, 0.0312]
+    assert charts["numpy"]["noise"]["theory"] == [1, 0.2294]
+    assert charts["numpy"]["scale"]["rules"] == {"x / d(keep)": 0, "x * d(1 / keep)": 1}
+    assert charts["numpy"]["states"] == {"steps": 5, "h": 0, "c": 0.37}
+
+
+def test_elements_are_listed_of_what_differs_and_of_outputs():
+    worst = [[str(n), "0", 1.0, 2.0, 1.0] for n in range(5)]
+    chart = {"results": {"value.y": {"ulps": [1], "worst": worst}, "gradient.x": {"ulps": [1], "worst": worst}}}
+    assert [len(one[2]) for one in drawing.drawn(chart, set())["results"]] == [drawing.FEW, 0]
+    assert [len(one[2]) for one in drawing.drawn(chart, {"gradient.x"})["results"]] == [drawing.FEW, 5]
+
+
+def test_figures_that_are_no_numbers_stay_words():
+    assert drawing.shortened(["inf", "nan", 0.123456, 7, 1234567.0]) == ["inf", "nan", 0.123, 7, 1230000.0]
+    assert drawing.shortened({"ratio": [1.66666653], "mean": 0.123456}) == {"ratio": [1.66666653], "mean": 0.1235}
+
+
+def test_powers_are_those_of_the_run_and_keep_their_side(tmp_path):
+    variants, events = fakes.small_run()
+    folder = fakes.store(tmp_path, variants, events)
+    faults = (
+        Power("a", "one", 2.0004, "value.y"),
+        Power("b", "two", 1.9996, "value.y"),
+        Power("c", "three", math.inf, "x"),
+    )
+    powers.write(folder, [powers.CasePower(variants[0].id, powers.text_digest(fakes.SOURCE), "k", faults)])
+    data = pack(read(folder))
+    named = [(data["faults"][fault][0], ratio, data["powerRows"][by]) for fault, ratio, by in data["cases"][0]["power"]]
+    assert [name for name, *_ in named] == ["a", "b", "c"]
+    assert named[0][1] > data["meta"]["noticed"] >= named[1][1]
+    assert named[2][1:] == (None, "x")
+    assert "power" not in data["cases"][1]
+
+
+def test_gates_are_panels_wherever_they_stand(tmp_path):
+    mask = np.random.default_rng(0).random((6, 4, 5)) > 0.5
+    site = Site("weight.recurrent", 0.5, axes=("inputs", "gates", "units"), shape=mask.shape)
+    one = fakes.variant(backends=("numpy",), sites=(site,))
+    event = fakes.compared(one, "numpy", fakes.row(one, "numpy"), masks={"weight.recurrent": mask})
+    (picture,) = pack(read(fakes.store(tmp_path, [one], [event])))["pictures"]
+    assert (picture["n"], picture["of"], picture["h"], picture["w"]) == (4, 4, 6, 5)
+
+
+def test_the_data_is_deflated_and_comes_back():
+    value = {"text": "</script>" * 500, "figures": [1.5, None, True], "é": "\u2028"}
+    text = html.embedded(value)
+    assert html.unpacked(text) == value
+    assert len(text) < 300
+    assert re.fullmatch("[A-Za-z0-9+/=]+", text)
+
+
 def test_masks_that_are_the_same_stand_once(page):
     data = page.data()
     masks = data["cases"][0]["masks"]
@@ -202,7 +261,14 @@ def _hostile(text):
         version=text,
         environment=text,
     )
-    return [one], [fakes.compared(one, "numpy", row, masks={text: fakes.mask()}, detail=text, profile={text: text})]
+    charts = fakes.charts(noise=True)
+    charts["results"] = {text: charts["results"]["value.y"] | {"worst": [[text, text, 1.0, 2.0, 1.0]]}}
+    charts["scale"]["rules"] = {text: 0}
+    charts["handover"]["starts"] = {text: 0.0, "(h, c)": 0.5}
+    event = fakes.compared(
+        one, "numpy", row, masks={text: fakes.mask()}, detail=text, profile={text: text}, charts=charts
+    )
+    return [one], [event]
 
 
 def test_a_script_that_would_end_its_element_is_refused():

@@ -3,7 +3,7 @@ import base64
 import numpy as np
 import pytest
 
-from harness.reporting.pictures import ACROSS, DOWN, PANELS, as_panels, picture, pool
+from harness.reporting.pictures import ACROSS, DOWN, PANELS, as_panels, gates_first, picture, pool
 
 
 def bits(described):
@@ -38,6 +38,24 @@ def test_more_panels_than_are_shown():
     assert (described["n"], described["of"]) == (PANELS, 20)
 
 
+def test_every_gate_is_shown():
+    mask = np.random.default_rng(0).random((4, 6, 2, 5)) > 0.5
+    described = picture(mask)
+    assert (described["n"], described["of"], described["grid"]) == (8, 24, [4, 2])
+    np.testing.assert_array_equal(bits(described).reshape(4, 2, 2, 5), mask[:, :2])
+    large = np.random.default_rng(0).random((4, 6, 200, 300)) > 0.5
+    small = pool(large)
+    assert small.shape == (4, 2, DOWN, ACROSS)
+    assert small[3, 1].mean() == pytest.approx(large[3, 1].mean(), abs=0.01)
+
+
+def test_gates_come_first():
+    mask = np.arange(24).reshape(2, 3, 4)
+    assert gates_first(mask, ["inputs", "gates", "units"]).shape == (3, 2, 4)
+    assert gates_first(mask, ["gates", "inputs", "units"]).shape == mask.shape
+    assert gates_first(mask, ["batch", "gates"]).shape == mask.shape, "names that do not fit say nothing"
+
+
 def test_pooling_keeps_the_mean():
     mask = np.random.default_rng(0).random((1, 500, 1000)) > 0.3
     small = pool(mask)
@@ -50,7 +68,7 @@ def test_pooling_keeps_the_mean():
 
 
 def test_pooling_shows_where_a_block_is_dropped():
-    mask = np.ones((1, 480, 960), bool)
+    mask = np.ones((1, 640, 960), bool)
     mask[:, 100:110] = False
     small = pool(mask)[0]
     assert (small[10] == 0).all()

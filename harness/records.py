@@ -176,6 +176,7 @@ class Variant:
     repeats   how often the first seed is run again; nondeterminism that strikes rarely needs many.
     checks    fnmatch patterns of the checks to plan; empty: all that apply.
     source    the case file's text.
+    check_places   where the patterns of `checks` stand.
     """
 
     id: str
@@ -202,6 +203,7 @@ class Variant:
     tags: tuple[str, ...] = ()
     place: Place | None = None
     source: str = ""
+    check_places: tuple[Place, ...] = ()
 
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of the inputs by name."""

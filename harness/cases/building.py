@@ -129,6 +129,7 @@ class Builder:
             tags=tuple(case.tags),
             place=self.place,
             source=self.document.text,
+            check_places=tuple(place(("checks", index)) for index in range(len(case.checks))),
         )
         _check_predict(variant, complaints)
         if complaints:

@@ -1,4 +1,5 @@
-"""Known differences that could match no row, whatever runs: a misspelt check or backend would go unnoticed for ever.
+"""Known differences, and patterns of `checks`, that could match no row, whatever runs: a misspelt check or backend would go
+unnoticed for ever.
 
 Which rows a case can have follows from the case alone, so this does not depend on what is installed, selected or found to differ.
 """
@@ -23,10 +24,59 @@ _LISTED = 12
 
 
 def unmatched(variants: Iterable[Variant]) -> list[Problem]:
-    """One problem for each known difference that no variant's rows could match, in the order of the cases.
+    """One problem for each pattern of `checks` and each known difference that no variant's rows could match.
 
-    variants  all of each case file: a known difference may speak of one variant alone.
+    variants  all of each case file: a known difference may speak of one variant alone, and a check may be of one alone.
     """
+    variants = list(variants)
+    unknown = _unknown_checks(variants)
+    wrong = {problem.place for problem in unknown}
+    # Where `checks` is wrong, what it leaves says nothing of the known differences.
+    variants = [variant for variant in variants if not wrong.intersection(variant.check_places)]
+    return [*unknown, *_unmatched_expectations(variants)]
+
+
+def _unknown_checks(variants: Iterable[Variant]) -> list[Problem]:
+    """Patterns of `checks` that match no check of any variant that has them."""
+    groups: dict[tuple[str, int, str], list[Variant]] = {}
+    for variant in variants:
+        for index, pattern in enumerate(variant.checks):
+            groups.setdefault((variant.path, index, pattern), []).append(variant)
+    rows: dict[str, list[str]] = {}
+    found = []
+    for (_, index, pattern), members in groups.items():
+        names: dict[str, None] = {}
+        for variant in members:
+            if variant.id not in rows:
+                rows[variant.id] = owed_by_any(Context(variant))
+            names |= dict.fromkeys(rows[variant.id])
+            if fnmatch.filter(rows[variant.id], pattern):
+                break
+        else:
+            first = members[0]
+            message = f"{pattern!r} is no check of this case{_near(pattern, names)}"
+            place = first.check_places[index] if index < len(first.check_places) else first.place
+            found.append(Problem(message, place, f"checks.{index}"))
+    return found
+
+
+def owed_by_any(context: Context) -> list[str]:
+    """Every check that a variant owes for some implementation, or that its recorded outputs can answer, whatever it chooses."""
+    names = dict.fromkeys(planned(context, lambda _: True))
+    for ref in context.variant.backends:
+        if ref.recorded is not None:
+            names |= dict.fromkeys(finding.name for finding in recorded.findings(context, ref))
+    return list(names)
+
+
+def _near(pattern: str, names: Iterable[str]) -> str:
+    """The nearest name, or where none is near some that there are."""
+    names = list(names)
+    listed = ", ".join(names[:_LISTED]) + (" …" if len(names) > _LISTED else "")
+    return did_you_mean(pattern, names) or f"; there are: {listed or 'none'}"
+
+
+def _unmatched_expectations(variants: Iterable[Variant]) -> list[Problem]:
     groups: dict[tuple[str, int, str, str], tuple[Expectation, list[Variant]]] = {}
     for variant in variants:
         for index, one in enumerate(variant.expect):
@@ -68,10 +118,7 @@ def _problem(
         near = f" (did you mean '{one.backend}: *'?)" if one.backend in BACKENDS else did_you_mean(one.backend, labels)
         message = f"{one.backend!r} names no implementation of this case{near}"
         return Problem(f"{message}: this known difference matches nothing", one.place, f"expect.{index}.backend")
-    near = did_you_mean(one.check, checks)
-    if not near:
-        names = list(checks)
-        near = f"; there are: {', '.join(names[:_LISTED])}" + (" …" if len(names) > _LISTED else "")
+    near = _near(one.check, checks)
     who = next(iter(matched)) if len(matched) == 1 else f"any of the {len(matched)} implementations"
     message = f"{one.check!r} is no check that is made of {who}{near}"
     return Problem(

@@ -108,3 +108,55 @@ def test_the_possible_checks_are_those_of_the_rows() -> None:
     ):
         names = possible(Context(case), BackendRef("numpy", "simulated"))
         assert set(rows(case)) <= names
+
+
+def checked(folder: Path, checks: str, extra: str = "") -> list[str]:
+    path = folder / "case.yaml"
+    text = CASE.partition("expect:")[0].replace("BACKEND", "torch") + f"checks: {checks}\n{extra}"
+    path.write_text(text, encoding="utf-8")
+    return [str(problem).replace(str(path), "case.yaml") for problem in unmatched(load([path]))]
+
+
+@pytest.mark.parametrize(
+    ("checks", "problem"),
+    [
+        ("[mask.rate, mask.raet]", "8:21: checks.1: 'mask.raet' is no check of this case (did you mean 'mask.rate'?)"),
+        ("[value.y, 'bogus.*']", "8:19: checks.1: 'bogus.*' is no check of this case; there are: "),
+        # Another kind's check.
+        ("[state.order]", "8:10: checks.0: 'state.order' is no check of this case"),
+    ],
+)
+def test_a_check_that_no_variant_has(tmp_path: Path, checks: str, problem: str) -> None:
+    (found,) = checked(tmp_path, checks)
+    assert found.startswith(f"case.yaml:{problem}")
+
+
+@pytest.mark.parametrize("checks", ["[mask.rate]", "['*']", "['gradient.*', value.y]"])
+def test_a_check_of_some_variants_is_right(tmp_path: Path, checks: str) -> None:
+    """Half of the variants have no gradients."""
+    assert checked(tmp_path, checks) == []
+
+
+def test_checks_that_the_matrix_gives(tmp_path: Path) -> None:
+    path = tmp_path / "case.yaml"
+    text = (
+        CASE.partition("expect:")[0]
+        .replace("BACKEND", "torch")
+        .replace("matrix: {", "matrix: {c: [mask.rate, msk.rate], ")
+    )
+    path.write_text(text + "checks: ['{c}']\n", encoding="utf-8")
+    (found,) = map(str, unmatched(load([path])))
+    assert "'msk.rate' is no check of this case (did you mean 'mask.rate'?)" in found
+
+
+def test_a_recorded_result_has_checks_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "case.yaml"
+    text = CASE.partition("expect:")[0].replace("BACKEND", "{name: printed, recorded: {y: 1}, digits: 3, source: s}")
+    path.write_text(text + "checks: [value.shape]\n", encoding="utf-8")
+    assert unmatched(load([path])) == []
+
+
+def test_wrong_checks_do_not_hide_behind_known_differences(tmp_path: Path) -> None:
+    extra = "expect:\n  - {check: value.y, reason: it is so}\n"
+    (found,) = checked(tmp_path, "[valeu.y]", extra)
+    assert "checks.0" in found

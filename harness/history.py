@@ -237,25 +237,26 @@ def _add(connection: sqlite3.Connection, run: StoredRun) -> bool:
         [(number, one["environment"], one["package"], one["version"]) for one in meta.get("frameworks", [])],
     )
     for row in run.rows():
-        key = (row.case, plain_label(row), row.check)
+        key = (_text(row.case), _text(plain_label(row)), _text(row.check))
         connection.execute('INSERT OR IGNORE INTO series ("case", implementation, "check") VALUES (?, ?, ?)', key)
         connection.execute(
             "INSERT OR REPLACE INTO figures SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM series"
             ' WHERE "case" = ? AND implementation = ? AND "check" = ?',
             (
                 number,
-                row.version,
-                row.device,
-                row.seed,
-                str(row.verdict),
+                *map(_text, (row.version, row.device, row.seed, str(row.verdict))),
                 _stored(row.measured),
                 _stored(row.limit),
-                row.unit,
-                row.cause,
+                *map(_text, (row.unit, row.cause)),
                 *key,
             ),
         )
     return True
+
+
+def _text(text: str) -> str:
+    """Text that UTF-8 can hold: a file's name may have bytes that were no text, which Python keeps as lone surrogates."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _stored(figure: float | None) -> float | str | None:

@@ -22,7 +22,7 @@ def baseline() -> None:
 
 
 @baseline.command(epilog="\b\nExample:\n  harness run cases; harness baseline update && git diff parity-baseline.txt")
-@click.argument("folder", default="reports/latest", metavar="[DIR]")
+@click.argument("folder", default="reports/latest", metavar="[DIR]", type=options.FILE)
 @baseline_option
 @partial_option
 @click.option("--in-ci", is_flag=True, help="Allow it where CI is set: an update is a person's decision.")

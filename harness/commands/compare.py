@@ -14,8 +14,8 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("before", metavar="BEFORE")
-@click.argument("after", metavar="AFTER")
+@click.argument("before", metavar="BEFORE", type=options.FILE)
+@click.argument("after", metavar="AFTER", type=options.FILE)
 @click.option("--partial", is_flag=True, help="AFTER is a part of the cases: what it lacks is not missing.")
 @options.as_json
 def compare(before: str, after: str, partial: bool, as_json: bool) -> int:
@@ -28,6 +28,7 @@ def compare(before: str, after: str, partial: bool, as_json: bool) -> int:
 
     from harness.commands.console import output, print_json
     from harness.commands.gate import as_dict, print_changes
+    from harness.commands.guard import settle
     from harness.gate import baseline, judge
     from harness.gate.changes import closes
     from harness.reporting.exits import Exit
@@ -37,6 +38,7 @@ def compare(before: str, after: str, partial: bool, as_json: bool) -> int:
     old, new = map(baseline.from_run, runs)
     changes = judge.judge(old, new, runs[1], datetime.date.today(), partial=partial)
     closed = closes(changes)
+    settle(Exit.DIFFERENCE if closed else Exit.OK)
 
     def frameworks(run: StoredRun) -> dict[str, str]:
         return {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 _EPILOG = """\b
@@ -24,8 +22,14 @@ def env() -> None:
     """
 
 
+def _names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from harness.execution.environments import descriptions
+
+    return [name for name in descriptions() if name.startswith(incomplete)]
+
+
 @env.command(epilog="\b\nExample:\n  harness env create tf1.3 tf1.8")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=_names)
 @click.option("--all", "everything", is_flag=True, help="All that an interpreter is found for.")
 @click.option("--anew", is_flag=True, help="Build again what is there already.")
 def create(names: tuple[str, ...], everything: bool, anew: bool) -> int:
@@ -58,6 +62,7 @@ def create(names: tuple[str, ...], everything: bool, anew: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with every package.")
 def list_environments(as_json: bool) -> int:
     """List the described environments, and which of them are built."""
+    from harness.commands.console import print_json
     from harness.execution import building
     from harness.execution.environments import descriptions, installed, place_of
 
@@ -76,7 +81,7 @@ def list_environments(as_json: bool) -> int:
             }
         )
     if as_json:
-        click.echo(json.dumps({"version": 1, "environments": found}, indent=1))
+        print_json({"format": "parity-harness environments", "version": 1, "environments": found})
         return 0
     for one in found:
         state = "built" if one["built"] else str(one["problem"])
@@ -85,7 +90,7 @@ def list_environments(as_json: bool) -> int:
 
 
 @env.command(epilog="\b\nExample:\n  harness env remove tf1.3")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=_names)
 def remove(names: tuple[str, ...]) -> int:
     """Remove built environments."""
     from harness.execution import building

@@ -24,7 +24,13 @@ Examples:
 """
 
 baseline_option = click.option(
-    "--baseline", "file", default=BASELINE, show_default=True, metavar="FILE", help="The committed baseline."
+    "--baseline",
+    "file",
+    default=BASELINE,
+    show_default=True,
+    metavar="FILE",
+    type=options.FILE,
+    help="The committed baseline.",
 )
 partial_option = click.option(
     "--partial", is_flag=True, help="The run is a part of the cases: what it lacks is not missing."
@@ -32,7 +38,7 @@ partial_option = click.option(
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("folder", default="reports/latest", metavar="[DIR]")
+@click.argument("folder", default="reports/latest", metavar="[DIR]", type=options.FILE)
 @baseline_option
 @partial_option
 @click.option(
@@ -60,6 +66,7 @@ def gate(
     from pathlib import Path
 
     from harness.commands.console import output, print_json
+    from harness.commands.guard import settle
     from harness.gate import baseline, judge
     from harness.gate.changes import closes
     from harness.reporting.exits import Exit
@@ -71,6 +78,7 @@ def gate(
     day = today.date() if today else datetime.date.today()
     changes = judge.judge(known, baseline.from_run(run), run, day, partial=partial, headroom=headroom or judge.HEADROOM)
     closed = closes(changes)
+    settle(Exit.DIFFERENCE if closed else Exit.OK)
     if as_json:
         print_json(as_dict(changes, closed))
     else:
@@ -130,7 +138,7 @@ def print_changes(
     from rich.text import Text
 
     from harness.gate.changes import TITLES, Kind
-    from harness.reporting.summary import clean, plural
+    from harness.reporting.summary import clean, hanging, plural
     from harness.reporting.verdicts import told
 
     titles = TITLES | {Kind.NOTICE: notice}
@@ -145,18 +153,17 @@ def print_changes(
             if change.case != case:
                 case = change.case
                 console.print(Text(f"  {clean(case)}"))
-            console.print(
-                Text.assemble(
-                    f"    {clean(change.implementation)}  ", (clean(change.check), "bold"), f"  {clean(change.message)}"
-                )
+            line = Text.assemble(
+                f"    {clean(change.implementation)}  ", (clean(change.check), "bold"), f"  {clean(change.message)}"
             )
+            console.print(*hanging(line, console), sep="\n")
             details = [
                 clean(told(change.cause)),
                 f"{since}: {clean(change.since)}" if change.since else "",
                 clean(change.place) if kind is not Kind.NOTICE else "",
             ]
             for detail in filter(None, details):
-                console.print(Text(f"      {detail}", style="dim"))
+                console.print(*hanging(Text(f"      {detail}", style="dim"), console), sep="\n")
         console.print()
     count = sum(change.kind < Kind.NOTICE for change in changes)
     if closed:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+import errno
 import os
 import signal
 import sys
@@ -16,14 +19,32 @@ import click
 from harness.errors import UserError
 from harness.reporting.exits import Exit
 
+#: What a disk, its quota or its permissions do to a program; theirs to mend who own them, and no bug.
+_SURROUNDINGS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EMFILE, errno.ENFILE}
+)
+
+
+_settled: contextvars.ContextVar[int] = contextvars.ContextVar("settled", default=Exit.OK)
+
+
+def settle(code: int) -> None:
+    """Say how the command will end, before it prints: a reader that goes away must not turn a difference into a success."""
+    _settled.set(code)
+
 
 def guarded(command: click.Command, arguments: list[str]) -> int:
     """Run a click command; return its exit code.
 
-    A command returns its code (or None for 0). Bad usage and `UserError` are explained on stderr and give 4, Ctrl-C
-    gives 2. What else escapes is a bug of ours: one line says so and where the traceback was written; with -v it is
-    shown. Gives 3.
+    A command returns its code (or None for 0). Bad usage, `UserError`, and a disk that is full or may not be written to are
+    explained on stderr and give 4, Ctrl-C gives 2. What else escapes is a bug of ours: one line says so and where the
+    traceback was written; with -v it is shown. Gives 3.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A sign or a name that the terminal's encoding lacks is escaped, rather than the end of the command.
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    settle(Exit.OK)
     restore = _stop_on_terminate()
     try:
         result = command.main(arguments, prog_name="harness", standalone_mode=False)
@@ -44,11 +65,16 @@ def guarded(command: click.Command, arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.exceptions.Abort):
         click.echo("interrupted", err=True)
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone (`harness list | head`); keep the interpreter from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
+    except (BrokenPipeError, SystemExit):
+        # The reader has gone (`harness list | head`), which click turns into an exit of its own; keep the interpreter from
+        # complaining about it at its end. What a run or a gate has come to stays what it is.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+        return _settled.get()
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
+            what = f"{error.filename}: " if error.filename else ""
+            click.echo(f"error: {what}{error.strerror}", err=True)
+            return Exit.USAGE
         _internal(error, verbose=any(word in ("-v", "--verbose", "-vv") for word in arguments))
         return Exit.INTERNAL
     finally:

@@ -11,6 +11,8 @@ from harness.commands import options
 if TYPE_CHECKING:
     from harness.records import Variant
 
+#: Below so many columns a table's cells would be cut to a few letters.
+NARROW = 90
 _EPILOG = """\b
 Examples:
   harness list cases
@@ -28,10 +30,12 @@ def list_cases(paths: tuple[str, ...], expression: str, as_json: bool) -> int:
 
     Into a pipe: id, layer, dtype, sites and backends, separated by tabs.
     """
+    from rich.text import Text
+
     from harness.commands.console import output, print_json
     from harness.commands.selection import select_cases
     from harness.reporting.exits import Exit
-    from harness.reporting.summary import clean, plural
+    from harness.reporting.summary import clean, hanging, plural
 
     variants = select_cases(paths, expression)
     if as_json:
@@ -39,7 +43,11 @@ def list_cases(paths: tuple[str, ...], expression: str, as_json: bool) -> int:
     else:
         console = output()
         rows = [[clean(cell) for cell in cells(variant)] for variant in variants]
-        if console.is_terminal:
+        if console.is_terminal and console.width < NARROW:
+            for name, *rest in rows:
+                console.print(name, style="bold", soft_wrap=True)
+                console.print(*hanging(Text("  " + "  ".join(filter(None, rest))), console), sep="\n")
+        elif console.is_terminal:
             from rich import box
             from rich.table import Table
 

@@ -18,7 +18,7 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("folders", nargs=-1, required=True, metavar="DIRS...")
+@click.argument("folders", nargs=-1, required=True, metavar="DIRS...", type=options.FILE)
 @click.option("--out", default="reports/latest", show_default=True, metavar="DIR", help="Folder of the merged run.")
 @click.option(
     "--history",

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import click
 
-paths = click.argument("paths", nargs=-1, required=True, metavar="PATHS...")
+
+def _implementations(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Completions of `--backend`; made when a shell asks for them."""
+    from harness.adapters.base import implementations
+    from harness.records import BACKENDS
+
+    names = dict.fromkeys([*BACKENDS, *sorted(name for _, _, name in implementations())])
+    return [name for name in names if name.startswith(incomplete)]
+
+
+#: Types that shells complete as files and folders; what is there, and how it is said, is for the commands.
+FILE = click.Path()
+paths = click.argument("paths", nargs=-1, required=True, metavar="PATHS...", type=FILE)
 expression = click.option(
     "-k",
     "expression",
@@ -17,6 +29,7 @@ backends = click.option(
     "backends",
     multiple=True,
     metavar="NAME",
+    shell_complete=_implementations,
     help="Only this backend, implementation or pattern, e.g. torch or 'torch.nn.*'. May be repeated.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print versioned JSON on stdout.")

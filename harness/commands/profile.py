@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import itertools
-import json
 
 import click
 
@@ -49,12 +48,15 @@ def profile(
     what a second call draws, gate order, orientation and biases of its own arrays, the order of its states: all from the tap,
     the outputs and the framework's own arrays.
     """
-    from harness.commands.selection import backend_filter, select_cases
+    from harness.commands.console import print_json
+    from harness.commands.selection import backend_filter, select_cases, strangers
     from harness.reporting.exits import Exit
     from harness.running import run
 
     variants = select_cases(paths, expression)
-    keep = backend_filter(backends)
+    keep = backend_filter(backends, variants)
+    for message in strangers(backends, variants):
+        click.echo(message, err=True)
     chosen = backend_filter(between or ())
     found: Profiles = {}
     implementations: dict[str, str] = {}
@@ -71,7 +73,7 @@ def profile(
     if between is not None:
         return _between(differences(found, implementations, between), as_json)
     if as_json:
-        click.echo(json.dumps({"version": 1, "profiles": found}, indent=1, ensure_ascii=False))
+        print_json({"format": "parity-harness profile", "version": 1, "profiles": found})
         return Exit.OK
     for case, profiles in found.items():
         _print(case, profiles, differing)
@@ -97,6 +99,7 @@ def differences(found: Profiles, implementations: dict[str, str], between: tuple
 
 
 def _between(result: Between, as_json: bool) -> int:
+    from harness.commands.console import print_json
     from harness.reporting.exits import Exit
 
     if not result:
@@ -108,7 +111,7 @@ def _between(result: Between, as_json: bool) -> int:
             for case, pairs in result.items()
             for (one, other), entries in pairs.items()
         ]
-        click.echo(json.dumps({"version": 1, "between": listed}, indent=1, ensure_ascii=False))
+        print_json({"format": "parity-harness profile", "version": 1, "between": listed})
         return Exit.OK
     for case, pairs in result.items():
         click.echo(case)

@@ -88,7 +88,7 @@ def run(
     """
     from harness import history as histories
     from harness.commands.power import measure
-    from harness.commands.selection import backend_filter, select_cases
+    from harness.commands.selection import backend_filter, select_cases, strangers
     from harness.errors import UserError
     from harness.execution.plan import expand
     from harness.reporting import merging
@@ -102,6 +102,8 @@ def run(
         raise UserError("--history: a shard is no run to remember; give it to `harness merge`, which has the whole one")
     variants = select_cases(paths, expression, thorough=True)
     keep = backend_filter(backends, variants)
+    for message in strangers(backends, variants):
+        click.echo(message, err=True)
     planned = {variant.id: {ref.label for ref in expand(variant, keep)} for variant in variants}
     variants = merging.shard([variant for variant in variants if planned[variant.id]], part)
     if timeout is not None:
@@ -111,7 +113,10 @@ def run(
         failed = differing(before) if before else set()
         variants = [variant for variant in variants if variant.id in failed]
     if not variants:
-        click.echo(f"nothing selected: no case of {', '.join(paths)} matches", err=True)
+        limits = [f"-k {expression!r}" if expression else "", f"--shard {shard}" if shard else ""]
+        limits += ["--last-failed" if last_failed else "", *(f"--backend {name!r}" for name in backends)]
+        given = " with ".join([", ".join(paths), " ".join(filter(None, limits))]) if any(limits) else ", ".join(paths)
+        click.echo(f"nothing selected: no case of {given}", err=True)
         return Exit.NOTHING
     done = merging.finished(before, planned, variants) if before and resume else set()
     if done:
@@ -186,9 +191,11 @@ def execute(
 def show_result(stored: StoredRun, *, as_json: bool, verbosity: int) -> None:
     """Write the page and print the summary or its JSON."""
     from harness.commands.console import output, print_json
+    from harness.commands.guard import settle
     from harness.reporting import html
     from harness.reporting.summary import print_summary, summarise, summary_json
 
+    settle(stored.exit_code)
     page = str(html.write(stored))
     summary = summarise(stored)
     if as_json:

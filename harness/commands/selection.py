@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from harness.commands.expression import compile_expression
@@ -16,7 +16,7 @@ def select_cases(paths: Sequence[str], expression: str = "", *, thorough: bool =
     """Load the cases of files, folders and ids (`file.yaml::[rate=0.5]`), in that order, each once, kept where `-k`
     matches.
 
-    thorough  known differences that no row could match are problems too; `list` and `show` need not wait for the checks.
+    thorough  known differences and `checks` that no row could match are problems too; `list` and `show` need not wait for the checks.
 
     Raises UserError with every problem of every file, and for an id that does not exist.
     """
@@ -51,8 +51,8 @@ def select_cases(paths: Sequence[str], expression: str = "", *, thorough: bool =
 
 
 def unmatched(variants: Iterable[Variant]) -> list[Problem]:
-    """Problems with known differences that no row of these cases, which are whole files, could match."""
-    some = [variant for variant in variants if variant.expect]
+    """Problems with known differences and `checks` that no row of these cases, which are whole files, could match."""
+    some = [variant for variant in variants if variant.expect or variant.checks]
     if not some:
         return []
     from harness.comparison import expecting
@@ -82,13 +82,27 @@ def backend_filter(names: Sequence[str], variants: Sequence[Variant] | None = ()
                 f"--backend {name!r}: no such backend{hint}, and an implementation is named like torch.nn.LSTM"
             )
 
-    def keep(ref: BackendRef) -> bool:
-        if not names:
-            return True
-        words = (ref.backend, ref.implementation or "", ref.label)
-        return any(word == name or fnmatch.fnmatchcase(word, name) for word in words for name in names)
+    return lambda ref: not names or any(_named(ref, name) for name in names)
 
-    return keep
+
+def _named(ref: BackendRef, name: str) -> bool:
+    return any(word == name or fnmatch.fnmatchcase(word, name) for word in _words(ref))
+
+
+def _words(ref: BackendRef) -> tuple[str, ...]:
+    return ref.backend, ref.implementation or "", ref.label
+
+
+def strangers(names: Sequence[str], variants: Sequence[Variant]) -> Iterator[str]:
+    """A message for each word of `--backend` that speaks of no implementation of the cases, with the nearest one."""
+    from harness.execution.plan import expand
+
+    refs = [ref for variant in variants for ref in expand(variant)] if names else []
+    for name in names:
+        plain = name.removesuffix(" [recipe]")
+        if not any(_named(ref, plain) for ref in refs):
+            near = did_you_mean(plain, dict.fromkeys(word for ref in refs for word in _words(ref) if word))
+            yield f"--backend {name!r} names no implementation of these cases{near}"
 
 
 def reproduce(case: str, backend: str = "") -> str:

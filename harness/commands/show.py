@@ -19,7 +19,7 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("case", metavar="ID")
+@click.argument("case", metavar="ID", type=options.FILE)
 @options.as_json
 def show(case: str, as_json: bool) -> int:
     """Show one case: what it asks for and what it expands to.

@@ -119,9 +119,9 @@ def _entry(before: Entry, now: Entry, *, exact: bool, headroom: float) -> Iterat
     broken = any(figure.verdict in DIFFERENCES for name, figure in now.checks.items() if name not in before.checks)
     if before.checks and not before.checks.keys() & now.checks.keys():
         # One thing happened, not one to each check: it crashed, or is not there or not supported any more.
-        for check, new in now.checks.items():
-            kind = Kind.DIFFERENCE if new.verdict in DIFFERENCES else Kind.MISSING
-            yield kind, check, f"{_said(new)}, and none of its {len(before.checks)} checks was made"
+        for check, only in now.checks.items():
+            kind = Kind.DIFFERENCE if only.verdict in DIFFERENCES else Kind.MISSING
+            yield kind, check, f"{_said(only)}, and none of its {len(before.checks)} checks was made"
         return
     for check, old in before.checks.items():
         new = now.checks.get(check)

@@ -120,28 +120,40 @@ def print_summary(summary: Summary, console: Console, *, verbosity: int = 0, rep
     if verbosity >= 0:
         rows = list(run.rows()) if verbosity > 0 else summary.differences
         for line in _by_case(rows):
-            console.print(line, soft_wrap=False)
+            console.print(*hanging(line, console), sep="\n")
         if summary.known and verbosity == 0:
             console.print(Text(f"Known differences ({len(summary.known)})", style="bold"))
             for line in _by_reason(summary.known):
-                console.print(line)
+                console.print(*hanging(line, console), sep="\n")
         if summary.unsupported:
             console.print(Text("Not supported", style="bold"))
             for (name, cause), count in sorted(summary.unsupported.items()):
-                console.print(
-                    Text.assemble(
-                        f"  {SIGNS[Verdict.UNSUPPORTED]} ",
-                        (clean(name), "bold"),
-                        f": {clean(cause)}",
-                        (f" ({count})", "dim"),
-                    )
+                line = Text.assemble(
+                    f"  {SIGNS[Verdict.UNSUPPORTED]} ",
+                    (clean(name), "bold"),
+                    f": {clean(cause)}",
+                    (f" ({count})", "dim"),
                 )
+                console.print(*hanging(line, console), sep="\n")
             console.print()
     console.print(Text(headline(run)))
     good = run.exit_code is Exit.OK
     console.print(Text(verdict_line(run), style="bold green" if good else "bold red"))
     if report:
         console.print(Text(f"Report: {report}", style="dim"), soft_wrap=True)
+
+
+def hanging(text: Text, console: Console) -> Iterator[Text]:
+    """A line as wide as the console; where it is broken, the rest stands two columns further in than its beginning."""
+    from rich.text import Text
+
+    indent = len(text.plain) - len(text.plain.lstrip(" "))
+    if text.cell_len <= console.width or not indent:
+        yield text
+        return
+    for number, line in enumerate(text[indent:].wrap(console, max(8, console.width - indent - 2))):
+        line.rstrip()
+        yield Text(" " * (indent + (2 if number else 0))) + line
 
 
 def _by_case(rows: list[Row]) -> Iterator[Text]:

@@ -21,6 +21,7 @@ Examples:
   harness mask --rules
 """
 
+_HEAD = {"format": "parity-harness mask", "version": 1}
 #: More elements than this are not written as text.
 _PRINTABLE = 1_000_000
 
@@ -113,9 +114,9 @@ def _show_mask(predicted: Mask, asked: dict[str, Any], save: str | None, draw: b
         raise UserError(f"a mask of {keep.size} elements is too large to print: give --save FILE.npy")
     if as_json:
         told: dict[str, Any] = {
-            "schema": 1,
+            **_HEAD,
             "like": predicted.like,
-            "version": predicted.version,
+            "library_version": predicted.version,
             **asked,
             "stream": predicted.stream,
             "rule": predicted.rule,
@@ -157,7 +158,7 @@ def _show_search(search: Search, as_json: bool) -> None:
 
     if as_json:
         found = [asdict(each) for each in search.found]
-        told = {"schema": 1, "found": found, "tried": search.tried, "by_chance": search.by_chance}
+        told = {**_HEAD, "found": found, "tried": search.tried, "by_chance": search.by_chance}
         click.echo(json.dumps(told, default=repr))
         return
     for each in search.found:
@@ -195,7 +196,7 @@ def _show_rules(as_json: bool) -> None:
         for rule in rules
     ]
     if as_json:
-        click.echo(json.dumps({"schema": 1, "rules": entries}))
+        click.echo(json.dumps({**_HEAD, "rules": entries}))
         return
     for entry in entries:
         backends = f" on {', '.join(entry['backends'])}" if entry["backends"] else ""

@@ -3,7 +3,7 @@
 set -eu
 here=$(dirname "$0")
 # shellcheck source=scripts/environment.sh disable=SC2034
-extras=all,fast
+extras=all
 . "$here/environment.sh"
 if [ $# -eq 0 ]; then
     set -- cases

@@ -3,7 +3,7 @@
 set -eu
 here=$(dirname "$0")
 # shellcheck source=scripts/environment.sh disable=SC2034
-extras=all,fast,test,browser,lint
+extras=all,test,browser,lint
 . "$here/environment.sh"
 [ $# -gt 0 ] || set -- -m "not slow and not exhaustive"
 exec "$venv/bin/python" -m pytest "$@"

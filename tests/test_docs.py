@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,3 +31,58 @@ def test_commands_that_are_shown_exist(page: Path) -> None:
 def test_every_command_is_told_in_the_readme_or_the_docs() -> None:
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     assert [name for name in COMMANDS if f"harness {name}" not in text and f"`{name}`" not in text] == []
+
+
+#: What only one machine has: its folders, the build of its kernel, its name in a network.
+MACHINE = {
+    "a folder": r"(?<![\w.<{$}~-])/(?:"
+    + "|".join(("work", "root", "home/[a-z]+", "Users/[a-z]+", r"tmp/[a-z]{2,}"))
+    + r")(?:/|\b)",
+    "a kernel": r"Linux-\d+\.\d+",
+    "an address": r"\b(?:10|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d{1,3}\.\d{1,3}(?:\.\d{1,3})?\b(?=:\d)",
+}
+
+
+def machine_words(text: str) -> Iterator[str]:
+    """What a text says of one machine, with the words around it."""
+    for kind, pattern in MACHINE.items():
+        for found in re.finditer(pattern, text):
+            yield f"{kind}: {text[max(0, found.start() - 40) : found.end() + 40]!r}"
+
+
+def test_nothing_that_is_committed_names_a_machine() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("no git checkout")
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    names = [name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
+    assert len(names) > 500
+    found = []
+    for name in names:
+        data = (ROOT / name).read_bytes()
+        if name.endswith(".gz"):
+            data = gzip.decompress(data)
+        elif b"\0" in data[:4096]:
+            continue
+        found += [f"{name}: {words}" for words in machine_words(data.decode("utf-8", errors="replace"))]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see " + "/" + "work/main",
+        "File '" + "/" + "home/ann/x.py'",
+        "in " + "/" + "tmp/dev/v",
+        "Linux" + "-6.1.0-x86_64",
+        "10" + ".0.0.7:80",
+    ],
+)
+def test_such_words_are_found(text: str) -> None:
+    assert len(list(machine_words(text))) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["harness/work/x", "~/home/x", "the worker", "Linux, glibc 2.36", "version 10.1.2", "$HOME/tmp/x"]
+)
+def test_and_others_are_not(text: str) -> None:
+    assert list(machine_words(text)) == []

@@ -208,18 +208,22 @@ def test_the_probe_would_see_an_import(tmp_path):
 
 
 def test_module_and_reader_that_goes_away(case, tmp_path):
-    done = subprocess.run(
-        f"{sys.executable} -m harness list cases | head -1",
-        shell=True,
-        capture_output=True,
+    """As `harness list cases | head -1`."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "harness", "list", "cases"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         cwd=tmp_path,
         env=environment(),
-        check=True,
-    )
-    assert done.stdout.startswith("cases/plain.yaml")
-    assert "Traceback" not in done.stderr
-    assert "Exception ignored" not in done.stderr
+    ) as process:
+        first = process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    assert first.startswith("cases/plain.yaml")
+    assert process.returncode == 0
+    assert "Traceback" not in said
+    assert "Exception ignored" not in said
 
 
 def test_shell_completion(tmp_path):

@@ -91,7 +91,7 @@ def test_the_script_ships_it(stored: Path, tmp_path: Path) -> None:
 
 
 def test_the_machine_is_told_without_its_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platform.platform", lambda: "Linux-6.1.0-secret-build")
+    monkeypatch.setattr("platform.platform", lambda: "Linux" + "-6.1.0-secret-build")
     monkeypatch.setattr("platform.release", lambda: "6.1.0-secret-build")
     monkeypatch.setattr("platform.system", lambda: "Linux")
     monkeypatch.setattr("platform.libc_ver", lambda: ("glibc", "2.36"))

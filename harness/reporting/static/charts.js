@@ -187,16 +187,21 @@ const statesOf = (charts) => {
   const handed = charts.filter(({ handover }) => handover);
   if (!found.length && !handed.length) return null;
   return section("states", "Sequence and states", found.length ? "which of the results is h, which is c, and where they belong in the sequence" : "what the decoder starts from",
-    el("div", { class: "cards" }, alike(found, ({ states }) => states).map((group) => stateCard(group, found.length)), alike(handed, ({ handover }) => { const nearest = nearestOf(handover.starts); return [nearest, Object.entries(handover.starts).map(([name, value]) => (name === nearest ? 0 : Number(Number(value).toPrecision(2))))]; }).map((group) => handoverCard(group, handed.length))));
+    el("div", { class: "cards" }, alike(found, ({ states: { steps, h, c = null } }) => [steps, h, c && "apart"]).map((group) => stateCard(group, found.length)), alike(handed, ({ handover }) => { const nearest = nearestOf(handover.starts); return [nearest, Object.entries(handover.starts).map(([name, value]) => (name === nearest ? 0 : Number(Number(value).toPrecision(2))))]; }).map((group) => handoverCard(group, handed.length))));
 };
 const box = (x, y, width, text, kind = "") => [el("rect", { class: `box ${kind}`, x, y, width, height: 26, rx: 4 }), write(x + width / 2, y + 17.5, text, "middle", "strong")];
 const stateCard = (group, of) => {
   const { steps, h, c } = group[0].states;
   const drawn = steps <= 4 ? Array.from({ length: steps }, (_, i) => `y${sub(i)}`) : ["y₀", "y₁", "…", `y${sub(steps - 1)}`];
   const wide = 32, gap = 5, out = 2 + drawn.length * (wide + gap) - gap - wide / 2;
-  const said = (distance) => (distance === 0 ? "the same bits" : `differs by ${short(distance)}`);
-  const state_ = (name, distance, y) => [stroke(distance === 0 ? "arrow" : "arrow apart", `M${out} 38V${y + 13}H${out + 24}`), box(out + 24, y, 28, name, distance === 0 ? "equal" : ""), write(out + 60, y + 17.5, said(distance), "start", distance === 0 ? "strong" : "")];
-  const words = `The last of ${plural(steps, "step")} and h: ${h === 0 ? "the same bits" : `they differ by ${short(h)}`}.${c === undefined ? "" : ` The last step and c: ${c === 0 ? "the same bits" : `they differ by ${short(c)}`}.`}`;
+  const range = (name) => {
+    const all = group.map(({ states }) => states[name]).filter((value) => typeof value === "number");
+    const [least, most] = [Math.min(...all), Math.max(...all)].map(short);
+    return !all.length ? short(group[0].states[name]) : least === most ? least : `${least} to ${most}`;
+  };
+  const said = (name, distance) => (distance === 0 ? "the same bits" : `differs by ${range(name)}`);
+  const state_ = (name, distance, y) => [stroke(distance === 0 ? "arrow" : "arrow apart", `M${out} 38V${y + 13}H${out + 24}`), box(out + 24, y, 28, name, distance === 0 ? "equal" : ""), write(out + 60, y + 17.5, said(name, distance), "start", distance === 0 ? "strong" : "")];
+  const words = `The last of ${plural(steps, "step")} and h: ${h === 0 ? "the same bits" : `they differ by ${range("h")}`}.${c === undefined ? "" : ` The last step and c: ${c === 0 ? "the same bits" : `they differ by ${range("c")}`}.`}`;
   return el("figure", { class: "card" }, el("figcaption", {}, namesOf(group, of), el("span", { class: "soft" }, words)),
     chart(c === undefined ? 84 : 120, words,
       drawn.map((text, i) => box(2 + i * (wide + gap), 12, wide, text, text === "…" ? "more" : i === drawn.length - 1 ? "last" : "")),

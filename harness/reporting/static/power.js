@@ -14,11 +14,15 @@ const powerOf = (one) => {
   const missed = faults.filter(({ noticed }) => !noticed).sort((a, b) => b.ratio - a.ratio);
   const found = faults.filter(({ noticed }) => noticed);
   const hidden = found.filter(({ by }) => by.startsWith("gradient.")).length;
+  const shown = missed.length > 14 ? 12 : missed.length;
+  // A case that looks at masks alone compares no number that a fault of another kind could change.
+  const blind = !found.length && missed.every(({ by }) => !by);
   return section("power", "What this case could not notice", "each known fault planted in the reference, on this case’s own data",
-    el("p", { class: "lead" }, missed.length ? `${missed.length} of ${plural(faults.length, "fault")} would stay within the limits.` : `Nothing: all ${plural(faults.length, "fault")} would be noticed.`,
+    el("p", { class: "lead" }, blind ? `Its checks compare neither outputs nor gradients: none of ${plural(faults.length, "fault")} would show in them.` : missed.length ? `${missed.length} of ${plural(faults.length, "fault")} would stay within the limits.` : `Nothing: all ${plural(faults.length, "fault")} would be noticed.`,
       hidden ? ` ${hidden} would show in gradients alone.` : ""),
-    missed.length ? faultTable(missed, "Faults that would not be noticed", false) : null,
-    el("details", {}, el("summary", {}, "Noticed", el("small", {}, String(found.length))), faultTable(found, "Faults that would be noticed", true)));
+    missed.length && !blind ? faultTable(missed.slice(0, shown), "Faults that would not be noticed", false) : null,
+    blind || shown < missed.length ? el("details", {}, el("summary", {}, blind ? "The faults" : `${missed.length - shown} more`, blind ? el("small", {}, String(missed.length)) : null), faultTable(blind ? missed : missed.slice(shown), "More faults that would not be noticed", false)) : null,
+    found.length === 0 ? null : el("details", {}, el("summary", {}, "Noticed", el("small", {}, String(found.length))), faultTable(found, "Faults that would be noticed", true)));
 };
 
 // Over the whole run: faults that apply to some case of a layer kind, and that none of them notices.

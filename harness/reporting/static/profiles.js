@@ -28,8 +28,11 @@ const differencesOf = (pairs) => {
 };
 
 const betweenOf = (view, labels) => {
-  const first = profilesOf.has(view.a) ? view.a : labels[0];
-  const second = profilesOf.has(view.b) ? view.b : labels.find((label) => label !== first) ?? first;
+  // Unless others are asked for: what was measured most, and what shares most cases with it.
+  const together = (label, other) => [...profilesOf.get(label).keys()].filter((one) => profilesOf.get(other).has(one)).length;
+  const most = (among, count) => among.reduce((best, label) => (best === undefined || count(label) > count(best) ? label : best), undefined);
+  const first = profilesOf.has(view.a) ? view.a : most(labels, (label) => profilesOf.get(label).size);
+  const second = profilesOf.has(view.b) ? view.b : most(labels.filter((label) => label !== first), (label) => together(first, label)) ?? first;
   const pick = (id, text, chosen, names, change) => el("label", {}, text, el("select", { id, onchange: ({ target }) => go(change(target.value), true) },
     names.map(([value, shown]) => el("option", { value, selected: value === chosen }, shown))));
   const casesOf = (label) => [["", "all that both have"], ...[...(profilesOf.get(label) ?? new Map()).keys()].map((one) => [one.id, `${one.short} ${one.text}`])];
@@ -74,7 +77,7 @@ const kindOfProfiles = (layer, labels) => {
     (rows.get(key) ?? rows.set(key, { labels: [], values }).get(key)).labels.push(label);
   }
   const cell = (text) => el("td", { class: text ? "isolate" : "soft" }, text === null ? "by case" : text ?? "—");
-  return el("details", { class: "kind" }, el("summary", {}, layer, el("small", {}, `${plural(labels.length, "implementation")}, ${plural(rows.size, "different profile")}`)),
+  return el("details", { class: "kind" }, el("summary", {}, layer, el("small", {}, `${plural(labels.length, "implementation")}, ${rows.size === 1 ? "one profile" : plural(rows.size, "different profile")}`)),
     same.length ? el("p", { class: "soft isolate" }, "In all: ", same.map((entry) => `${entry}: ${tables[0][1].get(entry)}`).join("; ")) : null,
     differing.length ? el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Profiles of ${layer}` }, el("table", { class: "plain profiles" },
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Implementations"), differing.map((entry) => el("th", { scope: "col", class: "isolate" }, entry)))),

@@ -18,7 +18,7 @@ from harness.diagnosis.fault import Fault, catalogue
 from harness.diagnosis.observed import SLACK, Observed, own_limits, predicted
 from harness.records import Arrays
 
-#: Work for single faults, and then for pairs; a trial on the smallest case is 1, and takes about a millisecond. It is counted, not
+#: Work for single faults, and then for pairs; a trial on the smallest case is 1 and takes about a millisecond. It is counted, not
 #: timed, so that a busy machine, a resumed run or a shard names the same cause. A small case needs a fraction of it.
 SINGLES, PAIRS = 6000.0, 4000.0
 #: Seconds after which a search ends all the same, for reference evaluations that are far slower than their size says.

@@ -1,9 +1,11 @@
-"""What the implementations' options mean, by name, for `harness layers`; an adapter of your own may say it in `about_options`.
+"""What the implementations' options mean and may be, by name; an adapter of your own may say it in `about_options` and `choices`.
 
-Values and defaults stand in the adapters. A name that two frameworks use has one line here when it means the same in both.
+Defaults stand in the adapters, and where there is no more to say give an option its type: a truth value, a count, a text. In YAML
+`off` and `no` are words, and a word is true in Python, so nothing is ever converted. A name that two frameworks use has one line
+here when it means the same in both.
 """
 
-from typing import Dict
+from typing import Any, Dict, Optional, Tuple
 
 MEANINGS: Dict[str, str] = {
     "allow_rnn": "with `compile`: torch._dynamo traces nn.LSTM too, instead of leaving it to eager torch",
@@ -26,3 +28,46 @@ MEANINGS: Dict[str, str] = {
     "variational": "DropoutWrapper's variational_recurrent: one mask for all steps",
     "wrap": "how the dropped weight is put in place: `tensor`, `parameter` or `parametrize`",
 }
+
+#: The values of options that their default's type does not tell; None where the framework's own default is meant.
+CHOICES: Dict[str, Tuple[Any, ...]] = {
+    "as_state": ("", "columns", "rows"),
+    "compile": (False, True, "inductor", "aot_eager", "eager"),
+    "dropout_state_filter_visitor": (None, "h"),
+    "implementation": (None, 0, 1, 2),
+    "runner": ("dynamic_rnn", "static_rnn"),
+    "training": ("python", "tensor"),
+    "use_cudnn": (None, True, False),
+    "wrap": ("tensor", "parameter", "parametrize"),
+}
+
+
+def wanted(name: str, value: Any, default: Any, choices: Optional[Tuple[Any, ...]] = None) -> Optional[str]:
+    """What an option takes, in words, where `value` is none of it; else None.
+
+    default  its type is the value's, a whole number counting from 1; of a default of None nothing is known.
+    choices  of an adapter's own; else those of CHOICES.
+    """
+    allowed = CHOICES.get(name) if choices is None else choices
+    if allowed is not None:
+        if any(type(value) is type(one) and value == one for one in allowed):
+            return None
+        return _either([_word(one) for one in allowed if one != ""])
+    if isinstance(default, bool):
+        return None if isinstance(value, bool) else "true or false"
+    if isinstance(default, int):
+        right = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+        return None if right else "a whole number from 1"
+    if isinstance(default, str):
+        return None if isinstance(value, str) else "a text"
+    return None
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "null" if value is None else str(value)
+
+
+def _either(words: Any) -> str:
+    return " or ".join([", ".join(words[:-1])] * (len(words) > 1) + [words[-1]])

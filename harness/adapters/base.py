@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 
 import numpy as np
 
+from harness.adapters._options import wanted
 from harness.tape import BERNOULLI, NORMAL, UNUSED, Draw, Slot, TapeMismatch, assign
 
 
@@ -137,6 +138,8 @@ class Adapter(object):
     options: Dict[str, Any] = {}
     #: what those options mean, where harness.adapters._options does not say it.
     about_options: Dict[str, str] = {}
+    #: the values that options of its own may have, where their defaults' types do not tell.
+    choices: Dict[str, Tuple[Any, ...]] = {}
     #: dropout sites that it can express.
     sites: Tuple[str, ...] = ()
     #: kinds of noise that it can express.
@@ -149,9 +152,12 @@ class Adapter(object):
 
     def check(self, job: Job) -> None:
         """Raise Unsupported for what this implementation cannot express (subclasses call super first)."""
-        for name in job.options:
+        for name, value in sorted(job.options.items()):
             if name not in self.options:
                 raise Unsupported("no option %r; it has: %s" % (name, ", ".join(sorted(self.options)) or "none"))
+            takes = wanted(name, value, self.options[name], self.choices.get(name))
+            if takes is not None:
+                raise Unsupported("option %s is %s, not %r" % (name, takes, value))
         for name, value in sorted(job.config.items()):
             if value and name not in self.settings:
                 raise Unsupported("has no setting %s: %s" % (name, value))

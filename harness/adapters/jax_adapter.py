@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from harness.adapters.base import Adapter, Job, Outcome, SiteSpec, Unsupported
+from harness.adapters.base import Adapter, Job, Outcome, SiteSpec
 from harness.adapters.jax_cache import use_compilation_cache
 from harness.adapters.jax_program import Program
 from harness.adapters.jax_tap import JaxTap, key
@@ -63,15 +63,6 @@ class JaxAdapter(Adapter):
     """Base of all implementations in JAX. Options: `jit`, whether the whole call is compiled or run op by op."""
 
     options: Dict[str, Any] = {"jit": True}
-
-    def check(self, job: Job) -> None:
-        """As the base; `jit` must be a bool, `unroll` a count."""
-        super(JaxAdapter, self).check(job)
-        if not isinstance(self.option(job, "jit"), bool):
-            raise Unsupported("option jit is true or false, not %r" % (self.option(job, "jit"),))
-        unroll = self.option(job, "unroll") if "unroll" in self.options else 1
-        if isinstance(unroll, bool) or not isinstance(unroll, int) or unroll < 1:
-            raise Unsupported("option unroll is a number of steps, not %r" % (unroll,))
 
     def tap(self, replay: Optional[Sequence[Draw]]) -> JaxTap:
         """The tap at the PRNG implementation."""

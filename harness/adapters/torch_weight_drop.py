@@ -42,7 +42,6 @@ AS_STATE: Dict[str, Sequence[Sequence[str]]] = {
 #: as_state: `columns` or `rows`: stand for dropout at state.h; see above. Of WeightDrop alone.
 DEFAULTS: Dict[str, Any] = {"wrap": "tensor", "always": False, "as_state": ""}
 OF_WEIGHTS = {name: value for name, value in DEFAULTS.items() if name != "as_state"}
-WRAPS = ("tensor", "parameter", "parametrize")
 
 
 class WeightDrop(object):
@@ -56,11 +55,7 @@ class WeightDrop(object):
         self.train = job.train or self.always
 
     def check(self) -> None:
-        """Raise Unsupported for masks that WeightDrop has not, and for unknown ways to wrap."""
-        if self.wrap not in WRAPS:
-            raise Unsupported("no wrap %r; there are: %s" % (self.wrap, ", ".join(WRAPS)))
-        if self.as_state and self.as_state not in AS_STATE:
-            raise Unsupported("no as_state %r; there are: %s" % (self.as_state, ", ".join(sorted(AS_STATE))))
+        """Raise Unsupported for masks that WeightDrop has not."""
         if self.site is not None and self.as_state:
             require_shared(self.site, AS_STATE[self.as_state], "WeightDrop as state.h")
         elif self.site is not None:

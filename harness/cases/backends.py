@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path as FilePath
 from typing import Any
 
+from harness.adapters._options import wanted
 from harness.adapters.base import Implementation, implementations
 from harness.cases.arrays import ArrayReader, resolve_file
 from harness.cases.matrix import identity, value_text
@@ -19,6 +21,8 @@ from harness.records import BACKENDS, ArraySpec, BackendRef, Expectation
 #: The environment name that means the interpreter at hand.
 CURRENT = "current"
 _NO_SETTINGS = BackendEntry()
+#: YAML 1.1's other truth values, which are words here.
+_TRUTH = {"on": "true", "yes": "true", "off": "false", "no": "false"}
 
 
 def known_implementations(backend: str, layer: str) -> Mapping[str, Implementation]:
@@ -156,11 +160,23 @@ class BackendList:
 
     def _check_options(self, options: Mapping[str, Any], item: Implementation, where: Path) -> None:
         known = item.adapter.options
-        for option in options:
+        for option, value in options.items():
+            at = (*where, "options", option)
             if option not in known:
                 held = ", ".join(sorted(known)) or "none"
                 message = f"unknown option{did_you_mean(option, known)}; {item.name} has: {held}"
-                self.complaints.add((*where, "options", option), message, key=True)
+                self.complaints.add(at, message, key=True)
+            else:
+                self._check_option(option, value, known[option], item.adapter.choices.get(option), at)
+
+    def _check_option(self, option: str, value: Any, default: Any, choices: tuple[Any, ...] | None, at: Path) -> None:
+        takes = wanted(option, value, default, choices)
+        if takes is not None:
+            near = ""
+            if isinstance(value, str):
+                near = _TRUTH.get(value.lower(), "") if "true" in takes else ""
+                near = f" (did you mean {near}?)" if near else did_you_mean(value, re.findall(r"\w+", takes))
+            self.complaints.add(at, f"must be {takes}, not {show(value)}{near}")
 
     def _environment(self, own: str | None, where: Path) -> str:
         if own is not None:
@@ -185,6 +201,8 @@ class BackendList:
             return None
         before = len(self.complaints)
         environment = self._environment(found.environment, where)
+        if found.framework == "jax" and "jit" in found.options:
+            self._check_option("jit", found.options["jit"], True, None, (*where, "options", "jit"))
         file, _, function = found.target.rpartition(":")
         file = resolve_file(self.folder, file)
         if self.ported and not FilePath(file).is_file():

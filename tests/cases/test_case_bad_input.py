@@ -264,6 +264,23 @@ BACKENDS = {
             "case.yaml:5:92: backends.2.options: options belong to one implementation; name it",
         ],
     ),
+    "values of options": (
+        changed(
+            "[numpy]",
+            "\n  - {torch: toys.Toy, options: {jit: off}}\n  - {torch: toys.Toy, name: b, options: {jit: 1, unroll: tru}}"
+            "\n  - {name: c, framework: jax, target: 'x.py:run', options: {jit: no, own: off}}",
+        ),
+        [
+            ("case.yaml:6:38: backends.0.options.jit: must be true or false, not the text 'off' (did you mean false?)"),
+            "case.yaml:7:47: backends.1.options.jit: must be true or false, not 1",
+            (
+                "case.yaml:7:58: backends.1.options.unroll: must be true or false, not the text 'tru' "
+                "(did you mean 'true'?)"
+            ),
+            "case.yaml:8:39: backends.2.target: there is no file x.py",
+            "case.yaml:8:66: backends.2.options.jit: must be true or false, not the text 'no' (did you mean false?)",
+        ],
+    ),
     "an environment that nothing describes": (
         changed(
             "[numpy]",

@@ -31,6 +31,25 @@ def test_the_port_as_written_is_right(framework: str, tmp_path: Path, monkeypatc
         assert len(compared.rows) > 8
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_a_keras_port_on_another_backend(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    test_the_port_as_written_is_right("keras", tmp_path, monkeypatch)
+    assert f"framework: {backend}" in Path("my_port.yaml").read_text()
+
+
+def test_keras_on_what_is_no_backend_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "openvino")
+    assert call("init", str(tmp_path / "port.py"), "--framework", "keras") == 4
+    assert "$KERAS_BACKEND is 'openvino'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_is_overwritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

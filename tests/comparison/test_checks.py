@@ -36,6 +36,20 @@ VARIATIONAL = variant(
     {"x": (8, 7, 10)},
     [{"at": "input", "rate": 0.5, "shared": ["time"]}, {"at": "state.h", "rate": 0.5, "shared": ["time"]}],
 )
+NOISY = variant(
+    "lstm",
+    {"units": 6, **SEQUENCE},
+    {"x": (12, 9, 8)},
+    [
+        {"at": "input", "rate": 0.5, "noise": "gaussian", "shared": ["gates"]},
+        {"at": "state.h", "rate": 0.2, "noise": "gaussian"},
+    ],
+)
+NOISY_STACK = variant(
+    "lstm", {"units": 3, "layers": 2}, {"x": (20, 9, 4)}, [{"at": "between_layers", "rate": 0.5, "noise": "gaussian"}]
+)
+NOISY_REPLAY = dataclasses.replace(NOISY, draws="replay")
+SCALAR = variant("dropout", {"rate": 0.5}, {"x": ()})
 HANDOVER = variant("encoder_decoder", {"units": 6, **SEQUENCE}, {"x": (4, 7, 3), "z": (4, 5, 2)})
 CASES = {
     name: value for name, value in list(globals().items()) if isinstance(value, Variant)
@@ -287,6 +301,39 @@ FAULTS: dict[str, tuple[Variant, Mutate, str, Verdict]] = {
             else result
         ),
         "noise.family",
+        Verdict.FAIL,
+    ),
+    "normals of another family within a layer": (
+        NOISY,
+        redrawn(
+            lambda one, draws: with_values(
+                draws,
+                "state.h",
+                lambda z: (
+                    (np.random.default_rng(one.seed).random(z.shape, np.float32) - np.float32(0.5))
+                    * np.float32(np.sqrt(12))
+                ),
+            )
+        ),
+        "noise.family",
+        Verdict.FAIL,
+    ),
+    "normals with a mean within a layer": (
+        NOISY_STACK,
+        redrawn(lambda _one, draws: with_values(draws, "between_layers", lambda z: z + np.float32(0.4))),
+        "noise.mean",
+        Verdict.FAIL,
+    ),
+    "normals with another spread within a layer": (
+        NOISY,
+        redrawn(lambda _one, draws: with_values(draws, "input", lambda z: z * np.float32(0.3))),
+        "noise.spread",
+        Verdict.FAIL,
+    ),
+    "normals within a layer that are not what multiplies": (
+        NOISY,
+        relabelled(lambda _one, draws: with_values(draws, "state.h", lambda z: -z)),
+        "value.y",
         Verdict.FAIL,
     ),
     "noise with a mean": (

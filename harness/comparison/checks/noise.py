@@ -1,4 +1,7 @@
-"""`noise.*`: the noise that a layer really applied, read off its output: its family, mean and spread, and whom it touches.
+"""`noise.*`: the noise that a layer really applied, its family, mean and spread, and whom it touches.
+
+Of an elementwise layer it is read off the output. Within a recurrent layer no output shows it alone, so there the normals that
+were drawn are tested; that they are what multiplied is said by `value.*`, whose reference takes them.
 
 Document 002's question. Multiplicative Gaussian noise is y / x ~ N(1, rate / (1 - rate)), additive noise y - x ~ N(0, stddev**2)
 (keras.io/api/layers/regularization_layers); masked additive noise touches the dropped elements only.
@@ -11,10 +14,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.comparison.checks.base import Finding, check, settled
-from harness.comparison.checks.mask import LUCK, active_sites
+from harness.comparison.checks.mask import LUCK, active_sites, native, valid_steps
 from harness.comparison.context import Context, Evidence
 from harness.comparison.sampling import staged
 from harness.execution.plan import OTHER
+from harness.layers._pointwise import PointwiseNoise
 from harness.records import Site, Verdict
 from harness.rounding import unit_roundoff
 
@@ -22,9 +26,17 @@ FAMILIES = ("gaussian", "additive", "masked_additive")
 
 
 def noisy_site(context: Context) -> Site | None:
-    """The one site with normal noise, or None."""
+    """The one site with normal noise of an elementwise layer, whose output shows it; or None."""
     found = active_sites(context)
-    return found[0] if len(found) == 1 and found[0].noise in FAMILIES else None
+    elementwise = isinstance(context.kind, PointwiseNoise)
+    return found[0] if elementwise and len(found) == 1 and found[0].noise in FAMILIES else None
+
+
+def inner_sites(context: Context) -> list[Site]:
+    """The sites with normal noise within a layer, where the framework draws it: a replayed tape would be tested itself."""
+    if isinstance(context.kind, PointwiseNoise) or not native(context):
+        return []
+    return [site for site in active_sites(context) if site.noise in FAMILIES]
 
 
 def spread(site: Site) -> float:
@@ -61,15 +73,32 @@ def applied(evidence: Evidence, site: Site) -> tuple[np.ndarray, float]:
     return np.concatenate(found), room
 
 
-@check("noise", lambda context: ["noise.family", "noise.mean", "noise.spread"] if noisy_site(context) else [])
+def drawn(evidence: Evidence) -> tuple[np.ndarray, float]:
+    """As `applied`, of the normals drawn at the sites within a layer, at the steps that are drawn whatever the implementation.
+
+    Raises MissingDraw.
+    """
+    found = []
+    for one, result in evidence.of(evidence.variant.mode, OTHER):
+        normals = evidence.required(one, result)
+        for site in inner_sites(evidence.context):
+            valid = valid_steps(evidence.context, site, result.draws[site.at])
+            found.append(np.asarray(normals[site.at], dtype=np.float64)[valid])
+    # Drawn in the layer's dtype: each is off by at most u of itself, and the mean of |N(0, 1)| is below 1.
+    return np.concatenate(found), 2.0 * unit_roundoff(evidence.variant.dtype)
+
+
+NOISE = ("noise.family", "noise.mean", "noise.spread")
+
+
+@check("noise", lambda context: NOISE if noisy_site(context) or inner_sites(context) else ())
 def noise(evidence: Evidence) -> Iterator[Finding]:
     """Normal, with the mean and the standard deviation that the layer's formula gives."""
     from harness.comparison.statistics.families import families
     from harness.comparison.statistics.normal import distribution_test, mean_test, spread_test
 
     site = noisy_site(evidence.context)
-    assert site is not None
-    values, room = applied(evidence, site)
+    values, room = applied(evidence, site) if site is not None else drawn(evidence)
     tests = {"noise.family": distribution_test, "noise.mean": mean_test, "noise.spread": spread_test}
     for name, test in tests.items():
         if not values.size:

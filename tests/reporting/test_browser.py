@@ -319,6 +319,17 @@ def test_printing_is_light_and_shows_no_controls(visit, small):
     assert cards(page, "numbers").first.locator("svg").first.is_visible()
 
 
+def test_what_cannot_express_a_case_is_listed_and_has_no_column(visit, small):
+    page = visit(small, "#case=cases/dropout/plain.yaml")
+    assert page.locator(".checks thead th").count() == 2
+    page.locator(".idle summary").click()
+    assert page.locator(".idle dt").inner_text() == "numpy"
+    assert page.locator(".idle dd").inner_text() == "has no dropout at 'state.c'"
+    page = visit(small, "#case=cases/dropout/plain.yaml&impl=numpy&check=mask.axes")
+    assert page.locator(".checks thead th").count() == 3
+    assert "has no dropout at 'state.c'" in page.locator("#panel").inner_text()
+
+
 def test_measured_profiles_show_what_differs_first(visit, small):
     page = visit(small, f"#case={CASE}")
     differing = page.locator(".entry.differs")

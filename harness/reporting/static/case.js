@@ -52,7 +52,11 @@ const panelOf = (name, check, rows) => el("div", { class: "panel", id: "panel", 
     el("tbody", {}, rows.map((row) => el("tr", {}, el("td", {}, badge(row.verdict)), el("td", {}, row.seed), el("td", {}, number(row.measured)), el("td", {}, number(row.limit)), el("td", {}, row.unit), el("td", { class: "isolate" }, row.where), el("td", { class: "isolate" }, [row.cause, row.note, row.place].filter(Boolean).join("; "))))))));
 
 const checksOf = (one, view) => {
-  const columns = D.order.filter((implementation) => one.cells.has(implementation));
+  const all = D.order.filter((implementation) => one.cells.has(implementation));
+  // What cannot express the case at all has no column, unless it is asked for.
+  const unable = all.filter((implementation) => one.cells.get(implementation).worst.name === "unsupported" && rowsOf(one.cells.get(implementation)).every((row) => row.verdict.name === "unsupported") && D.implementations[implementation].name !== view.impl);
+  const idle = unable.length < all.length ? unable : [];
+  const columns = all.filter((implementation) => !idle.includes(implementation));
   const table = new Map();
   for (const implementation of columns) for (const row of rowsOf(one.cells.get(implementation))) {
     const line = table.get(row.check) ?? table.set(row.check, new Map()).get(row.check);
@@ -74,13 +78,15 @@ const checksOf = (one, view) => {
     }, el("i", { "aria-hidden": "true" }, worst.verdict.sign), value));
   };
   return section("checks", "Checks", "what was measured; press one for its limit, seeds and notes",
-    el("div", { class: "scroll" }, el("table", { class: "checks" },
+    el("div", { class: "scroll" }, el("table", { class: columns.length > 12 ? "checks many" : "checks" },
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Check"), columns.map((implementation) => {
         const { backend, short, version, environment } = D.implementations[implementation];
-        return el("th", { scope: "col", title: version }, el("small", {}, backend, environment ? ` @${environment}` : ""), short === backend ? "" : dotted(short));
+        return el("th", { scope: "col", title: version }, el("span", {}, el("small", {}, backend, environment ? ` @${environment}` : ""), short === backend ? "" : dotted(short)));
       }))),
       el("tbody", {}, [...table.keys()].map((check) => el("tr", {}, el("th", { scope: "row", class: "mono" }, check), columns.map((implementation) => cell(check, implementation))))))),
-    rows ? panelOf(D.implementations[chosen].name, view.check, rows) : null);
+    rows ? panelOf(D.implementations[chosen].name, view.check, rows) : null,
+    idle.length ? el("details", { class: "idle" }, el("summary", {}, "Cannot express it", el("small", {}, plural(idle.length, "implementation"))),
+      el("dl", {}, idle.map((implementation) => [el("dt", { class: "isolate" }, D.implementations[implementation].name), el("dd", { class: "soft isolate" }, [...new Set(rowsOf(one.cells.get(implementation)).map((row) => row.cause))].join("; "))]))) : null);
 };
 
 // YAML with its keys and comments told apart; lines that a difference points at are marked.

@@ -76,7 +76,7 @@ const matrixOf = (name, cases) => {
         spans.map(([name_, count]) => el("th", { scope: "colgroup", colspan: count, class: "first" }, el("span", { class: "isolate" }, name_)))),
       el("tr", {}, columns.map((implementation, i) => {
         const { short: text, name: full } = D.implementations[implementation];
-        return el("th", { scope: "col", class: i === 0 || groupOf(columns[i - 1]) !== groupOf(implementation) ? "first" : null, title: full }, dotted(text));
+        return el("th", { scope: "col", class: i === 0 || groupOf(columns[i - 1]) !== groupOf(implementation) ? "first" : null, title: full }, el("span", {}, dotted(text)));
       }))),
     body);
   requestAnimationFrame(() => windowed(box, body, cases, matrixRow(columns, folder), columns.length + 1));

@@ -144,7 +144,7 @@ const maskOf = (name, group, [, firstBackend, firstNumber, firstShape], first, g
   if (!both) return el("figure", { class: "mask" }, caption, own, el("p", { class: "delta" }, other || "Too large to be laid over the first."));
   const differing = both.gaps.reduce((sum, gap) => sum + (gap > 1e-9), 0) / both.gaps.length;
   const largest = both.gaps.reduce((most, gap) => Math.max(most, gap), 0);
-  const parts = first.wrapped || picture.n < picture.of;
+  const parts = first.wrapped || picture.n < picture.of || first.n < first.of;
   const text = first.lo === undefined ? `${percent(differing)} of ${picture.pooled ? "points" : parts ? "these elements" : "elements"} differ from the first` : `difference from the first, up to ${short(largest)}`;
   const shades = Uint8Array.from(both.gaps, (gap) => (gap / (largest || 1)) * 255);
   return el("figure", { class: "mask" }, caption, own, el("div", { class: "delta" }, el("p", {}, other, text),

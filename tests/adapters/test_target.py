@@ -102,6 +102,20 @@ def test_what_is_no_result_is_told(function: str, words: str) -> None:
     assert words in message
 
 
+def test_what_is_compared_and_was_not_given_is_an_error() -> None:
+    found = compared(case("numpy", gradients=True))
+    errors = {row.check for row in found.rows if row.verdict is Verdict.ERROR}
+    assert errors == {row.check for row in found.rows if "gradient" in row.check} != set()
+    assert {row.verdict for row in found.rows if row.check not in errors} == {Verdict.PASS}
+    assert "set `gradients: false`" in differences(found)["gradient.x"]
+
+
+def test_an_output_that_was_not_given_is_an_error_without_gradients_too() -> None:
+    found = torch_rows("forgets_c", gradients=False, checks=("value.*", "repeat.*"))
+    assert found["value.c"] == "error: gave no output c; it gave: y"
+    assert found["repeat.forward"] == "error: gave no output h, c; it gave: y"
+
+
 def test_a_port_that_cannot_be_imported(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("import numpy\nx = 1 +\n")
     one = case("numpy", dropout=[])
@@ -182,6 +196,18 @@ def test_axes_of_one_size_are_told_apart_by_name() -> None:
     assert np.array_equal(placed([full], sites)["output"], full)
     named = placed([full], sites, [Label("output", 0, 1, ("time", "batch", "features"))])
     assert np.array_equal(named["output"], full.swapaxes(0, 1))
+
+
+def test_a_name_at_every_step_holds_for_the_steps_together() -> None:
+    full = mask(4, 7, 6)
+    labels = [Label("output", step, step + 1, None) for step in range(7)]
+    found = placed([full[:, step] for step in range(7)], [site("output", PLAIN, (4, 7, 6))], labels)
+    assert np.array_equal(found["output"], full)
+
+
+def test_initializers_of_a_layer_are_told_from_dropout() -> None:
+    with pytest.raises(TapeMismatch, match=r"make the layer with case\.keep\(make\)"):
+        placed([mask(5, 24), mask(4, 7, 6)], [site("output", PLAIN, (4, 7, 6))])
 
 
 def test_nested_loops_are_told_apart_by_name() -> None:

@@ -8,7 +8,7 @@ from harness.records import Verdict
 from harness.reporting.exits import Exit
 from harness.reporting.store import read
 from harness.reporting.summary import clean, figures, print_summary, summarise, summary_json
-from harness.reporting.verdicts import exit_code
+from harness.reporting.verdicts import exit_code, told
 from tests.reporting import fakes
 from tests.reporting.test_store import golden
 
@@ -111,3 +111,13 @@ def test_figures(measured, limit, unit, where, text):
 def test_exit_codes(tally, code):
     assert exit_code(tally) is code
     assert exit_code(tally, interrupted=True) is Exit.INTERRUPTED
+
+
+def test_what_was_seen_is_told_apart_from_its_cause() -> None:
+    assert told("") == ""
+    assert told("exit code -11") == "cause: exit code -11"
+    assert (
+        told("3 of 9 elements differ; cause: h and c swapped")
+        == "differs: 3 of 9 elements differ; cause: h and c swapped"
+    )
+    assert told("cause: h and c swapped") == "cause: h and c swapped"

@@ -100,3 +100,16 @@ def test_the_machine_is_told_without_its_kernel(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("platform.libc_ver", lambda: ("", ""))
     monkeypatch.setattr("platform.mac_ver", lambda: ("15.1", ("", "", ""), "arm64"))
     assert machine.describe()["system"] == "Darwin, 15.1"
+
+
+def test_the_shipped_run_is_whole() -> None:
+    """`python scripts/ship_report.py` makes it."""
+    folder = Path(__file__).parents[2] / "reports" / "shipped"
+    run = read(folder)
+    assert sum(1 for _ in run.rows()) == run.meta["rows"]
+    assert run.exit_code == 0
+    assert not run.meta["interrupted"]
+    assert run.meta["command"] == ["harness", "run", "cases"]
+    assert sum(1 for _ in run.masks()) > 0
+    assert (folder / "report.html").is_file()
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 8 << 20

@@ -16,7 +16,7 @@ def select_cases(paths: Sequence[str], expression: str = "", *, thorough: bool =
     """Load the cases of files, folders and ids (`file.yaml::[rate=0.5]`), in that order, each once, kept where `-k`
     matches.
 
-    thorough  known differences and `checks` that no row could match are problems too; `list` and `show` need not wait for the checks.
+    thorough  known differences and `checks` that no row could match are problems too; `list` and `show` need not wait for them.
 
     Raises UserError with every problem of every file, and for an id that does not exist.
     """

@@ -85,7 +85,9 @@ class Server(object):
         if header.get("native"):
             try:
                 job = self._job(
-                    header, dict(header["passes"][0], mode="eval", gradients=False, tape=None, calls=1, reset=False), arrays
+                    header,
+                    dict(header["passes"][0], mode="eval", gradients=False, tape=None, calls=1, reset=False),
+                    arrays,
                 )
                 adapter = self.adapter(header["layer"], header["implementation"], header.get("target", ""))
                 out.update(("native/" + name, np.asarray(array)) for name, array in adapter.native(job).items())

@@ -17,7 +17,7 @@ from harness.adapters.base import PLAIN_SETTINGS, Adapter, Job, Outcome, SiteSpe
 from harness.adapters.keras3_load import load as load_keras
 from harness.adapters.keras3_run import KerasAdapter, keras_implementation, precision
 from harness.adapters.keras3_stack import rate_of
-from harness.adapters.tensorflow_arrays import load
+from harness.adapters.tensorflow_arrays import load, tensors
 from harness.adapters.tensorflow_base import Network, TensorFlowAdapter, Tensors, refuse_rate_one
 from harness.tape import BERNOULLI, UNUSED, Slot
 
@@ -34,8 +34,16 @@ class Simple(Adapter):
         site = job.site("output")
         if site is not None and not job.config.get("return_sequences") and site.shape[1] != 1:
             raise Unsupported("Dropout on a last output (B, H) draws no mask for the other steps")
-        if self.option(job, "implementation") not in ((None, 1, 2) if self.gates > 1 else (None,)):
+        if self.option(job, "implementation") not in self.implementations():
             raise Unsupported("%s has no implementation %r" % (self.name, self.option(job, "implementation")))
+
+    def implementations(self) -> Tuple[Any, ...]:
+        """What option `implementation` may be; None: the default."""
+        return (None, 1, 2) if self.gates > 1 else (None,)
+
+    def cell_of(self, layer: Any) -> Any:
+        """What holds the layer's weights."""
+        return layer.cell
 
     def sizes(self, job: Job) -> Tuple[int, int, int, int]:
         """Batch, steps, input features, units."""
@@ -85,7 +93,7 @@ class Simple(Adapter):
         """The layer, and a Dropout layer on its output where the case has one."""
         layer = getattr(keras.layers, self.name)(**arguments)
         layer.build((None, None, job.inputs["x"].shape[2]))
-        variables = {name: getattr(layer.cell, name) for name in ("kernel", "recurrent_kernel", "bias")}
+        variables = {name: getattr(self.cell_of(layer), name) for name in ("kernel", "recurrent_kernel", "bias")}
         site = job.site("output")
         dropout = None if site is None else self.dropout(keras, job, site, seed)
 
@@ -211,7 +219,7 @@ class TfKerasSimple(Simple, TensorFlowAdapter):
             thrown = [Slot(UNUSED, BERNOULLI, shape, shape)] * (self.gates - 1)
             first = [Slot("input", BERNOULLI, shape, (1, *shape), (0,)), *thrown]
             return (first if below > 0.0 else []) + self.output_slots(job)
-        used = self.gates if state > 0.0 or self.option(job, "implementation") == 1 else 1
+        used = self.gates if self.forced(state) or self.option(job, "implementation") == 1 else 1
         kinds = [("input", (batch, features))] if below > 0.0 else []
         kinds += [("state.h", (batch, units))] if state > 0.0 else []
         found: List[Slot] = []
@@ -224,11 +232,27 @@ class TfKerasSimple(Simple, TensorFlowAdapter):
                 found += [Slot(UNUSED, BERNOULLI, mask, mask)] * (self.gates - used)
         return found + self.output_slots(job)
 
+    def keras(self) -> Any:
+        """The Keras 2 that is meant."""
+        return sys.modules["tf_keras"]
+
+    def forced(self, state: float) -> bool:
+        """Whether a rate of recurrent dropout forces implementation 1."""
+        return state > 0.0
+
     def network(self, tf: Any, job: Job) -> Network:
-        network = self.layers(sys.modules["tf_keras"], job, self.arguments(job), {})
+        network = self.layers(self.keras(), job, self.arguments(job), {})
         for name, variable in network.variables.items():
             variable.assign(tf.constant(job.weights[name], dtype=job.dtype))
         return network
+
+    def native(self, job: Job) -> Dict[str, np.ndarray]:
+        layer = self.network(load(*self.modules), joined(job)).layers[0]
+        inputs = tensors(job.inputs)
+        initial = [inputs["h0"]] if "h0" in inputs else None
+        state = layer(inputs["x"], initial_state=initial, training=False)[1]
+        held = [(variable.name.split("/")[-1].split(":")[0], variable) for variable in layer.trainable_weights]
+        return {name: np.array(value.numpy()) for name, value in [*held, ("state0", state)]}
 
     def call(self, job: Job) -> Outcome:
         return parted(job, super(TfKerasSimple, self).call(joined(job)))

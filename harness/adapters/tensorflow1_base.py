@@ -47,7 +47,13 @@ def require_eager(found: Tuple[int, int]) -> None:
 
 
 def run(job: Job, forward: Forward, tap: TensorFlowTap, eager: bool) -> Outcome:
-    """Run `forward` and pull the cotangents back through it, in a session or eagerly."""
+    """Run `forward` and pull the cotangents back through it, in a session or eagerly.
+
+    Several calls are several runs of one graph in one session. Raises Unsupported for them eagerly, where `forward` would make
+    its cells anew.
+    """
+    if eager and job.calls > 1:
+        raise Unsupported("is not called twice after one seeding when run eagerly")
     return _run_eager(job, forward) if eager else _run_graph(job, forward, tap)
 
 
@@ -85,7 +91,8 @@ def _run_graph(job: Job, forward: Forward, tap: TensorFlowTap) -> Outcome:
         with tf.Session(graph=graph) as session:
             session.run(tf.global_variables_initializer())
             session.run(assigned)
-            values = [np.asarray(value) for value in session.run(fetches)]
+            for _ in range(job.calls):
+                values = [np.asarray(value) for value in session.run(fetches)]
     return Outcome(dict(zip(outputs, values)), dict(zip(gradients, values[len(outputs) :])))
 
 

@@ -17,36 +17,27 @@ Seeds: each layer's DropoutWrapper gets `seed=job.seed + layer`, from which it d
 Import policy: TensorFlow is imported inside functions only.
 """
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
-from harness.adapters.base import PLAIN_SETTINGS, Adapter, Job, Outcome, Unsupported, implementation
+from harness.adapters._dropout_wrapper import Shape, Wrapped
+from harness.adapters.base import PLAIN_SETTINGS, Job, Outcome, Unsupported, implementation
 from harness.adapters.tensorflow1_base import RULE, Tensors, given_variables, igfo, require_eager, require_one, run
 from harness.adapters.tensorflow_arrays import load
 from harness.adapters.tensorflow_tap import TensorFlowTap
-from harness.tape import BERNOULLI, UNUSED, Draw, Slot
+from harness.tape import Draw
 
 #: A cell's variable by the last parts of its name: canonical weights, how they are joined.
 PEEPHOLES = {"w_i_diag": "peephole_i", "w_f_diag": "peephole_f", "w_o_diag": "peephole_o"}
 
 
-class Shape(NamedTuple):
-    """Sizes of a job: layers, batch, steps, input features, outputs of a cell (P or H), H."""
-
-    layers: int
-    batch: int
-    time: int
-    features: int
-    emitted: int
-    units: int
-
-
-class Cells(Adapter):
+class Cells(Wrapped):
     """One cell class of `tf.contrib.rnn`."""
 
     options = {"runner": "dynamic_rnn", "eager": False, "variational": False, "parallel_iterations": 1}
-    sites = ("input", "state.h", "state.c", "between_layers", "output")
+    states = ("state.c", "state.h")
+    recalls = True
     settings: Tuple[str, ...] = (*PLAIN_SETTINGS, "forget_bias", "padding", "drop_leaving_state")
     name = ""
 
@@ -64,84 +55,19 @@ class Cells(Adapter):
             raise Unsupported("dynamic_rnn and static_rnn emit zeros after the end of a sequence")
         if job.dtype == "bfloat16":
             raise Unsupported("TensorFlow 1's cells have no bfloat16")
-        for site in job.sites:
-            if site.scale == "none":
-                raise Unsupported("DropoutWrapper scales survivors by 1 / keep_prob")
-            if site.rate == 1.0 and job.train:
-                raise Unsupported("keep_prob must be in (0, 1]: there is no rate 1")
-            if site.at.startswith("state.") and not job.config.get("drop_leaving_state"):
-                raise Unsupported("DropoutWrapper drops the state that leaves a step: set drop_leaving_state")
-        state_h, state_c = job.site("state.h"), job.site("state.c")
-        if state_c is not None and (state_h is None or state_h.rate != state_c.rate):
-            raise Unsupported("DropoutWrapper has one state_keep_prob for h and c")
+        self.check_wrapper(job)
 
     def tap(self, replay: Optional[Sequence[Draw]]) -> TensorFlowTap:
         load()
         self._tap = TensorFlowTap(replay, rule=RULE)
         return self._tap
 
-    def sizes(self, job: Job) -> Shape:
-        """The sizes of a job."""
-        batch, time, features = job.inputs["x"].shape
-        units = int(job.config["units"])
-        emitted = int(job.config.get("projection") or units)
-        return Shape(int(job.config.get("layers", 1)), batch, time, features, emitted, units)
+    def both_states(self, job: Job) -> bool:
+        return job.site("state.c") is not None or require_one("DropoutWrapper") < (1, 4)
 
-    def rate(self, job: Job, at: str) -> float:
-        """The rate of a site in training; 0 where the case has none."""
-        site = job.site(at)
-        return float(site.rate) if site is not None and job.train else 0.0
-
-    def wrapped(self, job: Job) -> bool:
-        """Whether the cells are wrapped at all."""
-        return job.train and bool(job.sites)
-
-    def dropped(self, job: Job, layer: int) -> List[str]:
-        """What one layer's wrapper drops, in its order."""
-        last = layer == self.sizes(job).layers - 1
-        found = ["input"] if layer == 0 and self.rate(job, "input") > 0.0 else []
-        if self.rate(job, "state.h") > 0.0:
-            both = job.site("state.c") is not None or require_one("DropoutWrapper") < (1, 4)
-            found += ["state.c", "state.h"] if both else ["state.h"]
-        above = "output" if last else "between_layers"
-        return found + ([above] if self.rate(job, above) > 0.0 else [])
-
-    def slots(self, job: Job) -> List[Slot]:
-        if not self.wrapped(job):
-            return []
-        sizes = self.sizes(job)
-        found: List[Slot] = []
-        if self.option(job, "variational"):
-            for layer in range(sizes.layers):
-                dropped = self.dropped(job, layer)
-                above = "output" if layer == sizes.layers - 1 else "between_layers"
-                for at in ("input", "state.c", "state.h", above):
-                    slot = self.slot(job, at, layer, None)
-                    if at in dropped:
-                        found.append(slot)
-                    elif at != "input" and self.option(job, "eager"):
-                        # The wrapper draws these in its constructor; a session runs only what is used.
-                        found.append(slot._replace(site=UNUSED, canonical=slot.shape, place=()))
-            return found
-        for step in range(sizes.time):
-            for layer in range(sizes.layers):
-                found += [self.slot(job, at, layer, step) for at in self.dropped(job, layer)]
-        return found
-
-    def slot(self, job: Job, at: str, layer: int, step: Optional[int]) -> Slot:
-        """One draw of one layer: (B, n) at a step, or (1, n) for all of them."""
-        sizes = self.sizes(job)
-        width = {"input": sizes.features, "state.c": sizes.units}.get(at, sizes.emitted)
-        batch, time = (1, 1) if step is None else (sizes.batch, sizes.time)
-        lead: Tuple[int, ...] = ()
-        place: Tuple[Any, ...] = ()
-        if at == "between_layers":
-            lead, place = (sizes.layers - 1,), (layer,)
-        elif at.startswith("state.") and sizes.layers > 1:
-            lead, place = (sizes.layers,), (layer,)
-        if at in ("input", "state.h"):
-            lead, place = (*lead, 1), (*place, 0)
-        return Slot(at, BERNOULLI, (batch, width), (*lead, batch, time, width), (*place, slice(None), step or 0))
+    def drawn_early(self, job: Job) -> bool:
+        # A session runs only what is used.
+        return bool(self.option(job, "eager"))
 
     def cell(self, rnn: Any, job: Job) -> Any:
         """One cell without dropout; `rnn` is tf.contrib.rnn."""
@@ -163,18 +89,7 @@ class Cells(Adapter):
         return cells[0] if sizes.layers == 1 else tf.contrib.rnn.MultiRNNCell(cells)
 
     def wrapper(self, tf: Any, job: Job, layer: int) -> Dict[str, Any]:
-        """The arguments of one layer's DropoutWrapper."""
-        sizes = self.sizes(job)
-        above = "output" if layer == sizes.layers - 1 else "between_layers"
-        arguments: Dict[str, Any] = {
-            "input_keep_prob": 1.0 - self.rate(job, "input") if layer == 0 else 1.0,
-            "state_keep_prob": 1.0 - self.rate(job, "state.h"),
-            "output_keep_prob": 1.0 - self.rate(job, above),
-            "seed": job.seed + layer,
-        }
-        if self.option(job, "variational"):
-            features = sizes.features if layer == 0 else sizes.emitted
-            arguments.update(variational_recurrent=True, input_size=tf.TensorShape([features]), dtype=job.dtype)
+        arguments = super(Cells, self).wrapper(tf, job, layer)
         if job.site("state.c") is not None and require_one("DropoutWrapper") >= (1, 4):
             arguments["dropout_state_filter_visitor"] = lambda state: True
         return arguments

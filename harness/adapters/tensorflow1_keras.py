@@ -18,7 +18,7 @@ Seeds: NumPy's global generator is seeded, for these layers take their ops' seed
 Import policy: TensorFlow is imported inside functions only.
 """
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
 
 import numpy as np
 
@@ -48,6 +48,7 @@ class Graph(StackedLstm):
     options = {"implementation": None, "unroll": False}
     settings = SETTINGS
     activations = ACTIVATIONS
+    recalls = True
 
     def __init__(self) -> None:
         self._tap: Optional[TensorFlowTap] = None
@@ -176,12 +177,15 @@ class OfVersion(Adapter):
     """An adapter that hands every job to the one for this version of TensorFlow."""
 
     options = {"implementation": None, "unroll": False, "tf_function": False}
-    sites = SITES
-    settings = SETTINGS
+    sites: Tuple[str, ...] = SITES
+    settings: Tuple[str, ...] = SETTINGS
     name = ""
 
+    first: Type[Adapter] = Graph
+    second: Type[Adapter] = Second
+
     def __init__(self) -> None:
-        self._first, self._second = Graph(), Second()
+        self._first, self._second = self.first(), self.second()
 
     def chosen(self) -> Adapter:
         """The adapter for this version. Raises Unsupported where there is no such Keras."""
@@ -190,7 +194,8 @@ class OfVersion(Adapter):
         if self.name.startswith("tf.contrib.keras") != (found < (1, 4)):
             raise Unsupported("TensorFlow %s has no %s" % (tf.__version__, self.name))
         if found >= (2, 16):
-            raise Unsupported("tf.keras is Keras 3 here: name keras.layers.LSTM or tf_keras.layers.LSTM")
+            names = self.name.replace("tf.keras", "keras"), self.name.replace("tf.keras", "tf_keras")
+            raise Unsupported("tf.keras is Keras 3 here: name %s or %s" % names)
         return self._first if found < (2, 0) else self._second
 
     def run(self, job: Job) -> Result:

@@ -38,6 +38,7 @@ class RemoteCall(Call):
             "mode": job.mode,
             "gradients": bool(job.cotangents),
             "tape": None if job.tape is None else "0",
+            "calls": job.calls,
         }
         header = {
             "op": "run",

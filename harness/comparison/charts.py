@@ -2,7 +2,7 @@
 
     results   for each output and gradient: `ulps`, elements by their distance in ULPs (at index 0 those at 0, at k > 0 those of
               more than 2**(k - 2) and at most 2**(k - 1)); `steps`, the largest deviation at each time step, where there is
-              time, each point standing for `per` steps; `worst`, the elements farthest off: index, seed, got, expected, off by.
+              time, each point standing for `per` of `of` steps; `worst`, those farthest off: index, seed, got, expected, off by.
     noise     the noise that was applied, over its standard deviation: `counts` in equal bins from -REACH to REACH with what
               lies beyond in the first and the last, its `mean` and `stddev`, and `theory`, mean and standard deviation.
     scale     what each rounding rule of harness.comparison.scaling leaves, in ULPs, and the survivors' least and largest ratio.
@@ -76,7 +76,7 @@ def results(evidence: Evidence) -> Chart:
         chart: Chart = {"ulps": [int(count) for count in np.trim_zeros(counts, "b")]}
         if timed(row, fitting[0][1]):
             steps, per = over_time([deviation(actual, expected) for _, actual, expected in fitting])
-            chart |= {"steps": steps, "per": per}
+            chart |= {"steps": steps, "per": per, "of": fitting[0][1].shape[1]}
         worst = [one for seed, actual, expected in fitting for one in farthest(seed, actual, expected)]
         if worst:
             worst.sort(key=lambda one: -one[0])

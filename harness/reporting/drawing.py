@@ -32,7 +32,7 @@ def charts_by_case(run: StoredRun, differing: Mapping[tuple[str, str], set[str]]
 
 
 def drawn(charts: Mapping[str, Any], differing: set[str]) -> dict[str, Any]:
-    """One implementation's charts. Results: [check, ulps, worst, steps, per]; the others keep their keys."""
+    """One implementation's charts. Results: [check, ulps, worst, steps, per, of]; the others keep their keys."""
     found: dict[str, Any] = {}
     for name, chart in charts.items():
         if name == "results":
@@ -49,7 +49,7 @@ def _result(check: str, chart: Mapping[str, Any], differs: bool) -> list[Any]:
     worst = [[at, seed, got, expected, shortened(off)] for at, seed, got, expected, off in listed]
     packed: list[Any] = [check, chart["ulps"], worst]
     if "steps" in chart:
-        packed += [shortened(chart["steps"]), chart["per"]]
+        packed += [shortened(chart["steps"]), chart["per"], chart.get("of", len(chart["steps"]) * chart["per"])]
     return packed
 
 

@@ -49,7 +49,7 @@ def test_a_deviation_shows_at_its_step_and_element_and_in_its_bin() -> None:
     chart = judged(LSTM, changed(y=off)).charts["results"]["value.y"]
     assert chart["steps"][4] == pytest.approx(0.5, abs=1e-6)
     assert max(value for step, value in enumerate(chart["steps"]) if step != 4) < 1e-6
-    assert len(chart["steps"]) == 7
+    assert len(chart["steps"]) == chart["of"] == 7
     (index, seed, got, expected, off), *_ = chart["worst"]
     assert (index, seed) == ("2, 4, 1", "0")
     assert got - expected == pytest.approx(off) == pytest.approx(0.5, abs=1e-6)

@@ -142,8 +142,8 @@ def test_charts_come_back_with_few_digits(page):
     charts = dict(page.data()["cases"][0]["charts"])
     assert list(charts) == ["numpy", fakes.LSTM[0], fakes.LSTM[2]]
     results = {check: rest for check, *rest in charts[fakes.LSTM[2]]["results"]}
-    ulps, worst, steps, per = results["value.y"]
-    assert (ulps, steps, per) == ([20, 6, 3, 1], [0.00391, 0.00781, 0, 0.0312, 0.0156], 1)
+    ulps, worst, steps, per, of = results["value.y"]
+    assert (ulps, steps, per, of) == ([20, 6, 3, 1], [0.00391, 0.00781, 0, 0.0312, 0.0156], 1, 5)
     assert worst[0] == ["0, 3, 2", "0", 0.53125, 0.5, 0.0312]
     assert charts["numpy"]["noise"]["theory"] == [1, 0.2294]
     assert charts["numpy"]["scale"]["rules"] == {"x / d(keep)": 0, "x * d(1 / keep)": 1}

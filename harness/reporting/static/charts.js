@@ -28,13 +28,13 @@ const namesOf = (entries, of = 0) => {
 const chartsOf = (one) => (one.charts ?? []).map(([label, figures]) => {
   const implementation = D.order.find((n) => D.implementations[n].name.replace(/ \[recipe\]$/, "") === label);
   const rows = implementation === undefined || !one.cells.has(implementation) ? [] : rowsOf(one.cells.get(implementation));
-  const results = new Map((figures.results ?? []).map(([check, ulps, worst, steps = null, per = 1]) => [check, { ulps, worst, steps, per }]));
+  const results = new Map((figures.results ?? []).map(([check, ulps, worst, steps = null, per = 1, of = 0]) => [check, { ulps, worst, steps, per, of }]));
   return { label, implementation, rows, ...figures, results };
 }).sort((a, b) => (place.get(a.implementation) ?? 1e9) - (place.get(b.implementation) ?? 1e9));
 
 // The largest error at each time step on a logarithmic scale; zero has a line of its own at the bottom.
 const BOTTOM = 92, TOP = 12, LEFT = 40, RIGHT = 292, ZERO = 106;
-const overTime = (steps, per, limit, others, [low, high]) => {
+const overTime = (steps, per, of, limit, others, [low, high]) => {
   const across = (i) => LEFT + 6 + (steps.length > 1 ? (i * (RIGHT - LEFT - 12)) / (steps.length - 1) : (RIGHT - LEFT - 12) / 2);
   const level = (power10) => BOTTOM - ((power10 - low) / (high - low)) * (BOTTOM - TOP);
   const down = (value) => typeof value !== "number" ? TOP - 4 : value === 0 ? ZERO : level(Math.log10(value));
@@ -44,8 +44,8 @@ const overTime = (steps, per, limit, others, [low, high]) => {
   const ticks = [];
   for (let tick = low; tick <= high; tick += every) ticks.push(tick);
   const worst = steps.reduce((best, value, i) => (down(value) < down(steps[best]) ? i : best), 0);
-  const last = steps.length * per - 1;
-  const at = per > 1 ? `steps ${worst * per} to ${worst * per + per - 1}` : `step ${worst}`;
+  const last = of - 1;
+  const at = per > 1 ? `steps ${worst * per} to ${Math.min(last, worst * per + per - 1)}` : `step ${worst}`;
   const label = `Largest error at each of ${per > 1 ? `${steps.length} points of ${per} steps` : plural(steps.length, "time step")}: ${short(steps[worst])} at ${at}${limit === null ? "" : `, limit ${short(limit)}`}, logarithmic scale`;
   return chart(126, label,
     ticks.map((tick) => [el("line", { class: "grid", x1: LEFT, x2: RIGHT, y1: level(tick), y2: level(tick) }), write(LEFT - 5, level(tick) + 4, power(10, tick), "end")]),
@@ -55,7 +55,7 @@ const overTime = (steps, per, limit, others, [low, high]) => {
     stroke("own", line(steps)),
     steps.map((value, i) => over(value) ? stroke("over", `M${across(i) - 4} ${down(value) - 4}l8 8m0 -8l-8 8`)
       : steps.length <= 32 || i === worst ? el("circle", { class: "own", cx: across(i), cy: down(value), r: 2.4 }) : null),
-    write(LEFT, 122, "step 0"), steps.length > 1 || per > 1 ? write(RIGHT, 122, String(last), "end") : null);
+    write(LEFT, 122, "step 0"), of > 1 ? write(RIGHT, 122, String(last), "end") : null);
 };
 
 // Elements by their distance in ULPs: 0, 1, 2, up to 4, up to 8, …
@@ -87,7 +87,7 @@ const elementsTable = (worst) => worst.length ? el("details", { class: "worst" }
 
 const resultCard = (group, others, range, most, check, of) => {
   const { results, rows } = group[0];
-  const { ulps, worst, steps, per } = results.get(check);
+  const { ulps, worst, steps, per, of: count } = results.get(check);
   const row = rows.find((found) => found.check === check);
   const limit = row && typeof row.limit === "number" ? row.limit : null;
   const quiet = !row || QUIET.has(row.verdict.name) && row.verdict.name !== "known";
@@ -96,7 +96,7 @@ const resultCard = (group, others, range, most, check, of) => {
     : `largest error ${short(row.measured)}${limit === null ? "" : `, ${share === null || share < 0.01 ? "far below" : share <= 1 ? `${Math.round(share * 100)} % of` : `${short(share)} times`} the limit`}`;
   return el("figure", { class: `card${row ? ` v-${row.verdict.name}` : ""}${quiet ? "" : " differs"}` },
     el("figcaption", {}, namesOf(group, of), el("span", { class: "soft" }, quiet ? null : [badge(row.verdict), " "], text)),
-    steps && range ? overTime(steps, per, limit, others, range) : null,
+    steps && range ? overTime(steps, per, count, limit, others, range) : null,
     ulpsOf(ulps, most), elementsTable(worst));
 };
 

@@ -2,7 +2,7 @@
 const FAULTS = D.faults ?? [];
 const POWER_ROWS = D.powerRows ?? [];
 const faultsOf = (one) => (one.power ?? []).map(([fault, ratio, by]) => ({ name: FAULTS[fault][0], cause: FAULTS[fault][1], ratio, by: POWER_ROWS[by], noticed: ratio === null || ratio > D.meta.noticed }));
-const effect = (ratio) => ratio === null ? "more than any limit" : ratio === 0 ? "none" : ratio < 0.001 ? "below 0.001 limits" : `${short(ratio)} limits`;
+const effect = (ratio) => ratio === null ? "more than any limit" : ratio === 0 ? "none" : ratio < 0.001 ? "below 0.001 × the limit" : `${short(ratio)} × the limit`;
 
 const faultTable = (faults, caption, noticed) => el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, el("table", { class: "plain faults" },
   el("thead", {}, el("tr", {}, ["Fault", "Its effect", noticed ? "Noticed by" : "Nearest row"].map((text) => el("th", { scope: "col" }, text)))),

@@ -12,6 +12,7 @@ import importlib
 import sys
 from typing import Any, Callable, Iterator
 
+from harness.adapters._keras_initial import initial_values
 from harness.adapters.jax_tap import prng_implementation
 
 RANDOM = "keras.src.backend.jax.random"
@@ -26,8 +27,18 @@ def tapped_keys() -> Iterator[None]:
     module = importlib.import_module(RANDOM)
     plain = module.jax
     module.jax = _Standin(plain, random=_Random(plain.random))  # type: ignore[attr-defined]
+
+    @contextlib.contextmanager
+    def aside() -> Iterator[None]:
+        tapped, module.jax = module.jax, plain  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            module.jax = tapped  # type: ignore[attr-defined]
+
     try:
-        yield
+        with initial_values(aside):
+            yield
     finally:
         module.jax = plain  # type: ignore[attr-defined]
 

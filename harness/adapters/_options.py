@@ -20,6 +20,7 @@ MEANINGS: Dict[str, str] = {
     "layer_seed": "the layer gets the case's seed too, beside the global one",
     "parallel_iterations": "of dynamic_rnn; above 1 steps may draw in another order",
     "runner": "`dynamic_rnn` or `static_rnn`",
+    "tapped": "false: draws are not recorded, and steps of a graph's loop race as they do without the tap",
     "tensor_rate": "the rate is a tensor, which divides by 1 - rate instead of multiplying",
     "tf_function": "whether the call is traced into a tf.function",
     "training": "the training flag as Python's bool (`python`) or, in a tf.function, as a `tensor`",

@@ -3,13 +3,14 @@
 torch.manual_seed(case.seed) is called before the port, so a port need not seed.
 """
 
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
-from harness.adapters._own_files import TargetError
+from harness.adapters._keras_initial import initial_values
+from harness.adapters._own_files import TargetError, load
 from harness.adapters.base import Job, Outcome
-from harness.adapters.target import Case, Target, framework
+from harness.adapters.target import Arrays, Case, Target, framework
 from harness.adapters.torch_arrays import from_numpy, torch_module
 from harness.adapters.torch_base import owned, same, vector_jacobian
 from harness.adapters.torch_tap import TorchTap, untapped
@@ -24,6 +25,12 @@ class TorchTarget(Target):
 
     def tap(self, replay: Optional[Sequence[Draw]]) -> TorchTap:
         return TorchTap(replay)
+
+    def invoke(self, case: Case) -> Tuple[Arrays, Arrays]:
+        """As every target; a Keras layer's initial weights are no draws of its dropout."""
+        load(self.target)
+        with initial_values(untapped):
+            return super(TorchTarget, self).invoke(case)
 
     def call(self, job: Job) -> Outcome:
         torch = torch_module()

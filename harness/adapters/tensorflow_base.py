@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from harness.adapters.base import Adapter, Job, Outcome, Unsupported
+from harness.adapters.base import Adapter, Job, Outcome, Result, Unsupported
 from harness.adapters.tensorflow_arrays import differentiate, load, tensors, to_numpy
 from harness.adapters.tensorflow_tap import TensorFlowTap
 from harness.tape import Draw
@@ -34,9 +34,13 @@ class Network(NamedTuple):
 
 
 class TensorFlowAdapter(Adapter):
-    """One TensorFlow API. Subclasses write `slots` and `network`. Option `tf_function` traces the call."""
+    """One TensorFlow API. Subclasses write `slots` and `network`.
 
-    options: Dict[str, Any] = {"tf_function": False}
+    Options: `tf_function` traces the call. `tapped: false` lets it draw unrecorded: in a graph's loop the tap behind a random op
+    orders the steps, so that a race between them shows in the outputs of a call without it only.
+    """
+
+    options: Dict[str, Any] = {"tf_function": False, "tapped": True}
     recalls = True
     #: further modules to import with TensorFlow.
     modules: Sequence[str] = ()
@@ -60,6 +64,17 @@ class TensorFlowAdapter(Adapter):
         load(*self.modules)
         self._tap = TensorFlowTap(replay)
         return self._tap
+
+    def run(self, job: Job) -> Result:
+        """As Adapter.run; with `tapped: false` nothing is known of the draws."""
+        if "tapped" not in self.options or self.option(job, "tapped"):
+            return super(TensorFlowAdapter, self).run(job)
+        self.check(job)
+        if job.tape is not None:
+            raise Unsupported("without the tap there is no replay")
+        self.tap(None)
+        outcome = self.call(job)
+        return Result(outcome.outputs, outcome.gradients, {})
 
     def network(self, tf: Any, job: Job) -> Network:
         """Build what this job calls, weights included."""

@@ -3,8 +3,10 @@
 `tf.nn.dropout`, Keras and tf_keras all draw through `tensorflow.python.ops.gen_random_ops` and its stateless and stateful
 neighbours, and look the functions up at call time (https://www.tensorflow.org/api_docs/python/tf/random). The native op
 always runs, so kernels, counters and seeds move on as they would; a recording passes its value through unchanged, a replay
-passes the tape's value instead. In a graph the passing through is a `numpy_function` (TensorFlow 1: `py_func`) right behind
-the native op, which knows its place in program order and, inside a loop, its step.
+passes the tape's value instead. `tf.raw_ops` holds the same functions behind wrappers of its own, whose cells are replaced too.
+Draws of a function that makes a variable's initial value are initialisation, not dropout: they happen, unrecorded. In a graph
+the passing through is a `numpy_function` (TensorFlow 1: `py_func`) right behind the native op, which knows its place in program
+order and, inside a loop, its step.
 
 A random op that has no meaning here raises TapeMismatch: nothing is drawn unseen.
 
@@ -113,6 +115,7 @@ class TensorFlowTap(Tap):
         self._call = 0
         self._visits: Dict[int, int] = {}
         self.patched: List[Tuple[Any, str, Any]] = []
+        self._creating = contextlib.ExitStack()
         self._error: Optional[TapeMismatch] = None
         #: what was said of each draw by `naming`, or None.
         self.names: List[Any] = []
@@ -124,12 +127,14 @@ class TensorFlowTap(Tap):
 
     def __enter__(self) -> "TensorFlowTap":
         _ACTIVE.append(self)
-        for module, name, original in _border():
-            self.patched.append((module, name, original))
-            setattr(module, name, _hook(name, original))
+        for holder, attribute, name, original in _border():
+            self.patched.append((holder, attribute, original))
+            setattr(holder, attribute, _hook(name, original))
+        self._creating.enter_context(_initial_values())
         return self
 
     def __exit__(self, *exc: Any) -> None:
+        self._creating.close()
         for module, name, original in reversed(self.patched):
             setattr(module, name, original)
         del self.patched[:]
@@ -239,9 +244,33 @@ class Program(object):
         return (total - len(self._plain)) // len(self._loops[loop])
 
 
-def _border() -> List[Tuple[Any, str, Callable[..., Any]]]:
-    """Every random op's (module, name, function), in whichever modules this version of TensorFlow has."""
-    found: List[Tuple[Any, str, Callable[..., Any]]] = []
+@contextlib.contextmanager
+def _initial_values() -> Iterator[None]:
+    """While inside, functions that make the initial values of TensorFlow 2's variables draw outside of the taps."""
+    import tensorflow as tf
+
+    if str(tf.__version__).startswith("1."):
+        yield
+        return
+
+    def creator(following: Callable[..., Any], **kwargs: Any) -> Any:
+        initial = kwargs.get("initial_value")
+        if callable(initial):
+
+            def quietly(*args: Any, **named: Any) -> Any:
+                with untapped():
+                    return initial(*args, **named)
+
+            kwargs["initial_value"] = quietly
+        return following(**kwargs)
+
+    with tf.variable_creator_scope(creator):
+        yield
+
+
+def _border() -> List[Tuple[Any, str, str, Callable[..., Any]]]:
+    """Where every random op is looked up, (holder, attribute, op, function), in whichever modules this TensorFlow has."""
+    found: List[Tuple[Any, str, str, Callable[..., Any]]] = []
     for path in MODULES:
         try:
             module = importlib.import_module(path)
@@ -251,9 +280,22 @@ def _border() -> List[Tuple[Any, str, Callable[..., Any]]]:
             function = getattr(module, name)
             if not inspect.isfunction(function) or name.endswith("_eager_fallback") or name.startswith("__"):
                 continue
-            if _RANDOM.search(name) and name.lstrip("_") not in DERIVING and "dispatcher" not in name:
-                found.append((module, name, function))
+            if _is_random(name):
+                found.append((module, name, name, function))
+            elif name[0].isupper():
+                # `tf.raw_ops.RandomUniform`: a wrapper that takes keywords only and holds the op's function in a cell.
+                cells = zip(function.__code__.co_freevars, function.__closure__ or ())
+                found += [
+                    (cell, "cell_contents", cell.cell_contents.__name__, cell.cell_contents)
+                    for free, cell in cells
+                    if free == "f" and _is_random(cell.cell_contents.__name__)
+                ]
     return found
+
+
+def _is_random(name: str) -> bool:
+    """Whether a function of these modules draws."""
+    return bool(_RANDOM.search(name)) and name.lstrip("_") not in DERIVING and "dispatcher" not in name
 
 
 def _hook(name: str, original: Callable[..., Any]) -> Callable[..., Any]:

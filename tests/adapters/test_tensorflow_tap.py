@@ -182,3 +182,52 @@ def test_lean_imports_hide_only_what_is_not_imported_and_only_meanwhile(monkeypa
         assert sys.modules[HEAVY[1]] is np
     assert HEAVY[0] not in sys.modules
     assert sys.modules[HEAVY[1]] is np
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, tf.function], ids=["eager", "traced"])
+def test_raw_ops_are_seen_too(wrap: Any) -> None:
+    held = tf.raw_ops.RandomUniform
+
+    def draw() -> Any:
+        drawn = tf.raw_ops.RandomUniform(shape=[2, 3], dtype=tf.float32), held(shape=[2, 3], dtype=tf.float32)
+        return *drawn, tf.raw_ops.StatelessRandomUniformV2(shape=[4], key=[1], counter=[0, 0], alg=1)
+
+    with TensorFlowTap() as tap:
+        values = wrap(draw)()
+    assert [one.kind for one in tap.draws] == ["uniform"] * 3
+    for one, value in zip(tap.draws, values, strict=True):
+        np.testing.assert_array_equal(one.values, value.numpy())
+    with TensorFlowTap([bernoulli(KEEP), bernoulli(~KEEP), bernoulli([True] * 4)]):
+        first, second, _ = wrap(draw)()
+    np.testing.assert_array_equal(first.numpy() > 0.5, KEEP)
+    np.testing.assert_array_equal(second.numpy() > 0.5, ~KEEP)
+    with TensorFlowTap(), pytest.raises(TapeMismatch, match="random_shuffle"):
+        tf.raw_ops.RandomShuffle(value=X)
+    tf.raw_ops.RandomShuffle(value=X)  # outside of a tap all is as it was
+    with TensorFlowTap() as tap:
+        tf.raw_ops.StatelessRandomGetAlg()
+    assert tap.draws == []
+
+
+@pytest.mark.parametrize("library", ["tf_keras", "tensorflow"])
+def test_initial_values_of_variables_are_no_draws(library: str) -> None:
+    module = pytest.importorskip(library)
+
+    def variable() -> Any:
+        if library == "tensorflow":
+            return tf.Variable(lambda: tf.random.normal((2, 3))) * 1
+        return module.layers.Dense(3, kernel_initializer="random_normal")(X)
+
+    tf.random.set_seed(1)
+    plain = variable()
+    tf.random.set_seed(1)
+    with TensorFlowTap() as tap:
+        tapped = variable()
+        dropped = tf.nn.dropout(X, 0.5)
+    if library == "tensorflow":  # tf_keras seeds its initializers from Python's generator
+        np.testing.assert_array_equal(plain.numpy(), tapped.numpy())
+    assert len(tap.draws) == 1
+    np.testing.assert_array_equal(tap.draws[0].values >= 0.5, dropped.numpy() != 0)
+    with TensorFlowTap([bernoulli(KEEP)]) as tap:
+        variable()
+        np.testing.assert_array_equal(tf.nn.dropout(X, 0.5).numpy() != 0, KEEP)

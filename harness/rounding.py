@@ -11,7 +11,7 @@ that a low precision program would have rounded through one of two methods:
   2.2).
 
 Both also add the absolute error of gradual underflow (section 2.2, equation 2.8), or of flushing subnormals to zero,
-where a value that is not zero is rounded. An exact zero stays zero.
+where a value that is not zero is rounded. An exact zero stays zero, NaN and infinity stay what they are.
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ class Rounding:
         """``value + u xi magnitude``, xi uniform in (-1, 1); `magnitude` >= 0 broadcasts to the shape of `value`."""
         exact = np.asarray(value, dtype=np.float64)
         size = np.asarray(magnitude, dtype=np.float64)
-        bound = np.where(size != 0.0, self.u * size + self.underflow, 0.0)
+        # Rounding moves no NaN and no infinity; an infinite bound on one would make a NaN of it.
+        moved = (size != 0.0) & np.isfinite(exact)
+        bound = np.where(moved, self.u * size + self.underflow, 0.0)
         noisy: Float64 = exact + self.generator.uniform(-1.0, 1.0, exact.shape) * bound
         return noisy
 

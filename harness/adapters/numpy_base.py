@@ -48,6 +48,11 @@ class NumpyAdapter(Adapter):
                 raise Unsupported(
                     "NumPy has no %s here (%s came as %s): install ml_dtypes" % (job.dtype, name, array.dtype.name)
                 )
+            if job.cotangents and array.dtype.kind != "i" and not np.isfinite(array.astype(np.float64)).all():
+                raise Unsupported(
+                    "takes gradients by complex steps, which %s does not allow: it holds NaN or infinity. Set gradients: false"
+                    % name
+                )
 
     def slots(self, job: Job) -> List[Slot]:
         return [

@@ -64,16 +64,18 @@ class Context:
     ) -> Evaluation:
         """The float64 reference on given canonical draws (decisions and standard normals by tape key)."""
         inputs, weights, cotangents = self.arrays()
-        return self.kind.evaluate(
-            self.variant.config,
-            wide(inputs),
-            wide(weights),
-            self.variant.sites,
-            draws,
-            train=train,
-            cotangents=wide(cotangents) if gradients else None,
-            rounding=rounding,
-        )
+        # An input may be NaN or infinite on purpose; what comes of it is compared, not warned of.
+        with np.errstate(invalid="ignore", over="ignore"):
+            return self.kind.evaluate(
+                self.variant.config,
+                wide(inputs),
+                wide(weights),
+                self.variant.sites,
+                draws,
+                train=train,
+                cotangents=wide(cotangents) if gradients else None,
+                rounding=rounding,
+            )
 
     def bounds(self, mode: str) -> dict[str, Bound]:
         """How far each output and gradient may lie from the reference, from the case's own sensitivity.

@@ -46,7 +46,7 @@ class Bound:
     """What one output may deviate by.
 
     sensitivity: S, the largest deviation of the noisy references, in the output's own units. limit: k S.
-    magnitude: the largest absolute value of the clean reference. k: the factor. runs: how many noisy references were
+    magnitude: the largest finite absolute value of the clean reference. k: the factor. runs: how many noisy references were
     run. ill_conditioned: S is so large a share of `magnitude` that agreement would mean nothing.
     """
 
@@ -96,9 +96,14 @@ def sensitivity(
 
 
 def _tops(noisy: Float64, clean: Float64) -> Float64:
-    """The EVIDENCE largest deviations, or all where there are fewer; NaN counts as the largest."""
-    with np.errstate(invalid="ignore"):  # an infinity in both runs
-        deviation: Float64 = np.abs(noisy - clean).reshape(-1)
+    """The EVIDENCE largest deviations, or all where there are fewer.
+
+    Both NaN, or both the same infinity, is no deviation: an input's NaN reaches every run. One alone is an infinite one.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.abs(noisy - clean)
+    same = (noisy == clean) | (np.isnan(noisy) & np.isnan(clean))
+    deviation: Float64 = np.where(same, 0.0, np.where(np.isnan(gap), np.inf, gap)).reshape(-1)
     return deviation if deviation.size <= EVIDENCE else np.partition(deviation, -EVIDENCE)[-EVIDENCE:]
 
 
@@ -122,7 +127,8 @@ def _largest(array: Float64) -> float:
 
 
 def _bound(deviations: list[Float64], clean: Float64, u: float, k: float, runs: int) -> Bound:
-    deviation, magnitude = _largest(np.concatenate(deviations)), _largest(clean)
+    # NaN and infinity have no size; where the reference has them, a result has the same or differs.
+    deviation, magnitude = _largest(np.concatenate(deviations)), _largest(clean[np.isfinite(clean)])
     # What is rounded at all is rounded at its largest element too.
     measured = max(deviation, u * magnitude) if deviation > 0.0 else deviation
     share = max(ILL_CONDITIONED, ILL_CONDITIONED_UNITS * u)

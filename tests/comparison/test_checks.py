@@ -12,7 +12,7 @@ from simulated import Mutate, right, rows, variant
 from harness.comparison.checks.base import checks, planned
 from harness.comparison.context import Context
 from harness.execution.plan import OTHER, REPEAT
-from harness.records import Pass, PassResult, Variant, Verdict
+from harness.records import ArraySpec, Pass, PassResult, Variant, Verdict
 from harness.tape import UNIFORM, Draw
 
 DROPOUT = variant("dropout", {"rate": 0.3}, {"x": (6, 8, 10)})
@@ -526,3 +526,61 @@ def test_what_was_never_drawn_fails_what_needs_it() -> None:
     found = rows(DROPOUT, relabelled(lambda _one, _draws: {}))["value.y"]
     assert found.verdict is Verdict.FAIL
     assert found.cause.startswith("nothing was drawn at input")
+
+
+# --- NaN and infinity -----------------------------------------------------------------------------------------------
+
+
+def with_values_in(case: Variant, name: str, *special: float) -> Variant:
+    """The same case with a few elements of an input replaced."""
+    values = Context(case).arrays()[0][name].astype(np.float64)
+    values.reshape(-1)[: len(special)] = special
+    return dataclasses.replace(
+        case, inputs={**case.inputs, name: ArraySpec(shape=values.shape, values=values.tolist())}
+    )
+
+
+SPECIAL = (np.nan, np.inf, -np.inf)
+
+
+@pytest.mark.parametrize("name", ["DROPOUT", "SPATIAL", "RATE1", "GAUSSIAN", "ADDITIVE", "MASKED", "LSTM", "OUTPUT"])
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_nan_and_infinity_of_an_input_are_compared(name: str) -> None:
+    """They are no error of the checks: limits come from the finite elements, and the others must be what they should be."""
+    found = rows(with_values_in(CASES[name], "x", *SPECIAL))
+    assert {check: row.cause for check, row in found.items() if row.verdict is not Verdict.PASS} == {}
+
+
+@pytest.mark.parametrize("change", [(np.nan, 0.0), (np.inf, 1.0), (np.nan, np.inf), (-np.inf, np.inf)])
+@pytest.mark.parametrize("name", ["ADDITIVE", "LSTM"])
+def test_nan_equals_only_a_nan_that_the_reference_has_too(name: str, change: tuple[float, float]) -> None:
+    before, after = change
+    case = with_values_in(CASES[name], "x", before) if name == "ADDITIVE" else with_values_in(LSTM, "x", np.nan)
+
+    def other(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        y = found["y"].copy()
+        first = tuple(np.argwhere(~np.isfinite(y))[0])
+        y[first] = np.float32(after)
+        return {"y": y}
+
+    assert rows(case, outputs(other))["value.y"].verdict is Verdict.FAIL
+
+
+def test_a_nan_that_the_reference_has_not_is_a_difference() -> None:
+    def broken(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        y = found["y"].copy()
+        y.reshape(-1)[-1] = np.nan
+        return {"y": y}
+
+    row = rows(with_values_in(ADDITIVE, "x", *SPECIAL), outputs(broken))["value.y"]
+    assert (row.verdict, "1 NaN on one side only" in row.cause) == (Verdict.FAIL, True)
+
+
+def test_a_wrong_finite_element_beside_a_nan_is_found() -> None:
+    def broken(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        y = found["y"].copy()
+        y.reshape(-1)[-1] += np.float32(0.01)
+        return {"y": y}
+
+    assert rows(with_values_in(ADDITIVE, "x", *SPECIAL), outputs(broken))["value.y"].verdict is Verdict.FAIL
+    assert rows(with_values_in(LSTM, "x", *SPECIAL), outputs(broken))["value.y"].verdict is Verdict.FAIL

@@ -106,11 +106,26 @@ def test_ordinary_cases_are_well_conditioned_in_every_format(dtype: str) -> None
 
 def test_not_finite_is_ill_conditioned() -> None:
     def evaluate(rounding: Rounding | None) -> Arrays:
-        return {"y": np.array([np.inf if rounding else 1.0]), "z": np.array([np.nan, 1.0])}
+        return {"y": np.array([np.inf if rounding else 1.0]), "z": np.array([0.0 if rounding else np.nan, 1.0])}
 
     found = sensitivity(evaluate, "float32")
     assert found.bounds["y"].ill_conditioned
     assert found.bounds["z"].ill_conditioned
+
+
+def test_nan_and_infinity_of_every_run_have_no_part_in_the_limit() -> None:
+    """They come from an input; the elements beside them are as well-conditioned as without."""
+    plain = np.array([1.0, 3.0])
+
+    def evaluate(rounding: Rounding | None) -> Arrays:
+        special = np.array([np.nan, np.inf, -np.inf, *plain])
+        return {"y": special if rounding is None else rounding.pointwise(special), "z": np.full(3, np.nan)}
+
+    found = sensitivity(evaluate, "float32").bounds
+    alone = sensitivity(lambda r: {"y": plain if r is None else r.pointwise(plain)}, "float32").bounds["y"]
+    assert (found["y"].ill_conditioned, found["y"].magnitude) == (False, 3.0)
+    assert found["y"].limit == pytest.approx(alone.limit, rel=0.5)
+    assert (found["z"].ill_conditioned, found["z"].limit, found["z"].magnitude) == (False, 0.0, 0.0)
 
 
 def test_repeatable_and_empty() -> None:

@@ -63,8 +63,11 @@ def rate1(evidence: Evidence) -> Iterator[Finding]:
     """At rate 1 every output is zero: not NaN, not the input."""
     for one, result in evidence.main[:1]:
         y = np.asarray(result.outputs["y"], dtype=np.float64)
+        # Nothing times NaN or infinity is NaN for a layer that multiplies, and zero for one that selects: value.y has it.
+        x = np.asarray(evidence.context.arrays()[0]["x"], dtype=np.float64)
+        y = y[np.isfinite(x)] if y.shape == x.shape else y
         if not y.size:
-            yield Finding("identity.rate1", Verdict.ERROR, cause="no elements: nothing was compared")
+            yield Finding("identity.rate1", Verdict.ERROR, cause="no finite elements: nothing was compared")
             return
         wrong = int(np.count_nonzero(y != 0.0))
         cause = f"{wrong} of {y.size} elements are not zero" if wrong else ""
@@ -81,6 +84,9 @@ def _compared(
         if key not in outputs:
             return Finding(name, Verdict.FAIL, cause=f"gave no output {key!r}", seed=seed)
         limit = limit_of(evidence.context, key, mode)[0] if not noise_layer(evidence.context) else 0.0
+        if not np.isfinite(limit):
+            cause = f"{key}: rounding alone may make it overflow or not: no limit can be derived"
+            return Finding(name, Verdict.ILL_CONDITIONED, cause=cause, seed=seed)
         found = compare_arrays(outputs[key], wanted, limit, with_digest=False)
         if found.problem or not found.compared:
             return Finding(

@@ -283,6 +283,7 @@ def backward(evidence: Evidence) -> Iterator[Finding]:
             return
         kept = np.broadcast_to(drawn, gradient.shape)
         told = np.asarray(cotangent, dtype=np.float64) != 0
+        told &= np.isfinite(np.asarray(evidence.context.arrays()[0]["x"], dtype=np.float64))
         compared += int(np.count_nonzero(told))
         wrong += int(np.count_nonzero(((np.asarray(gradient, dtype=np.float64) != 0) != kept) & told))
     if not compared:

@@ -44,11 +44,16 @@ def spread(site: Site) -> float:
     return float(np.sqrt(site.rate / site.keep)) if site.noise == "gaussian" else site.stddev
 
 
+def largest(array: np.ndarray) -> float:
+    """The largest finite absolute value, 0 where there is none."""
+    return float(np.max(np.abs(array[np.isfinite(array)]), initial=0.0))
+
+
 def applied(evidence: Evidence, site: Site) -> tuple[np.ndarray, float]:
     """The standardised noise of all independent passes, flat float64, and how far rounding may have moved its mean.
 
     Values drawn once for several elements (shared axes) are taken once. Elements whose input is zero say nothing of
-    multiplicative noise and are left out.
+    multiplicative noise and are left out, as are those whose input is NaN or infinite.
     """
     x = np.asarray(evidence.context.arrays()[0]["x"], dtype=np.float64)
     sigma = spread(site)
@@ -60,11 +65,12 @@ def applied(evidence: Evidence, site: Site) -> tuple[np.ndarray, float]:
         if site.noise == "masked_additive":
             touched = ~np.broadcast_to(evidence.required(one, result)[site.at], y.shape)
         if site.noise == "gaussian":
-            noise = np.divide(y, x, out=np.full(y.shape, np.nan), where=x != 0.0) - 1.0
+            noise = np.divide(y, x, out=np.full(y.shape, np.nan), where=(x != 0.0) & np.isfinite(x)) - 1.0
             room = max(room, 2.0 * u * (1.0 + sigma) / sigma)
         else:
-            noise = y - x
-            room = max(room, 2.0 * u * float(np.max(np.abs(y), initial=0.0)) / sigma)
+            with np.errstate(invalid="ignore"):
+                noise = y - x
+            room = max(room, 2.0 * u * largest(y) / sigma)
         noise = np.where(touched, noise / sigma, np.nan)
         for axis, (full, own) in enumerate(zip(y.shape, site.shape, strict=True)):
             if own == 1 and full > 1:
@@ -123,6 +129,7 @@ def elements(evidence: Evidence) -> Iterator[Finding]:
     site = noisy_site(evidence.context)
     assert site is not None
     x = evidence.context.arrays()[0]["x"]
+    finite = np.isfinite(np.asarray(x, dtype=np.float64))
     wrong = compared = 0
     for one, result in evidence.main:
         y = result.outputs["y"]
@@ -131,12 +138,12 @@ def elements(evidence: Evidence) -> Iterator[Finding]:
             return
         drawn = evidence.required(one, result)
         if site.noise == "masked_additive":
-            kept = np.broadcast_to(drawn[site.at], y.shape)
+            kept = np.broadcast_to(drawn[site.at], y.shape) & finite
             wrong += int(np.count_nonzero((y != x) & kept))
             compared += int(np.count_nonzero(kept))
         else:
             # A draw so near to no change that rounding hides it changes nothing; a large share of such elements is a mask.
-            informative = np.asarray(x, dtype=np.float64) != 0 if site.noise == "gaussian" else np.ones(x.shape, bool)
+            informative = finite & (np.asarray(x, dtype=np.float64) != 0) if site.noise == "gaussian" else finite
             compared += int(np.count_nonzero(informative))
             wrong += int(np.count_nonzero((y == x) & informative))
     if not compared:
@@ -161,6 +168,6 @@ def untouched_limit(evidence: Evidence, site: Site) -> float:
     """The share of elements that rounding may leave as they were: the chance of noise below one ULP, plus ten elements' luck."""
     u = unit_roundoff(evidence.variant.dtype)
     x = np.asarray(evidence.context.arrays()[0]["x"], dtype=np.float64)
-    reach = 2.0 * u * (1.0 if site.noise == "gaussian" else float(np.max(np.abs(x), initial=0.0))) / spread(site)
+    reach = 2.0 * u * (1.0 if site.noise == "gaussian" else largest(x)) / spread(site)
     count = x.size * len(evidence.main)
     return min(0.5, 0.8 * reach + 10.0 * float(np.sqrt(max(reach, 1e-12) / count)))

@@ -97,10 +97,12 @@ def survivors(evidence: Evidence, site: Site) -> tuple[np.ndarray, np.ndarray, i
         drawn = evidence.drawn(one, result).get(site.at)
         if drawn is None or x.shape != y.shape:
             return "drew nothing" if drawn is None else f"output {y.shape}, input {x.shape}"
+        # NaN and infinity have no scale, and dropped by multiplication they are NaN: value.y compares them.
+        finite = np.isfinite(np.asarray(x, dtype=np.float64))
         kept = np.broadcast_to(drawn, y.shape)
-        stray += int(np.count_nonzero(np.asarray(y[~kept], dtype=np.float64)))
-        before.append(x[kept])
-        after.append(y[kept])
+        stray += int(np.count_nonzero(np.asarray(y[~kept & finite], dtype=np.float64)))
+        before.append(x[kept & finite])
+        after.append(y[kept & finite])
     return np.concatenate(before), np.concatenate(after), stray
 
 

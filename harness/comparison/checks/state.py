@@ -25,10 +25,13 @@ def states(context: Context) -> bool:
 
 
 def distance(first: np.ndarray, second: np.ndarray) -> float:
-    """The largest absolute difference, NaN counting as infinitely far; inf for other shapes."""
+    """The largest absolute difference; inf for other shapes. A NaN is infinitely far from all but a NaN."""
     if first.shape != second.shape or not first.size:
         return float("inf")
-    gap = np.abs(np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64))
+    first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        gap = np.abs(first - second)
+    gap[(first == second) | (np.isnan(first) & np.isnan(second))] = 0.0
     return float("inf") if bool(np.isnan(gap).any()) else float(gap.max())
 
 
@@ -80,6 +83,8 @@ def last_step_of(outputs: Arrays, seed: str) -> Finding:
     h, c = (state if state.ndim == 2 else state[-1] for state in (outputs["h"], outputs["c"]))
     if not y.size:
         return Finding("state.last_step", Verdict.ERROR, cause="no elements: nothing was compared")
+    if not np.isfinite(np.asarray(h, dtype=np.float64)).any():
+        return Finding("state.last_step", Verdict.ERROR, cause="h has no finite element: nothing was compared")
     to_h, to_c = distance(y[:, -1], h), distance(y[:, -1], c)
     cause = ""
     if to_h != 0.0:
@@ -143,7 +148,8 @@ def alternatives(evidence: Evidence, one: Pass, result: PassResult) -> Arrays:
 
     def run(h0: np.ndarray, c0: np.ndarray) -> np.ndarray:
         start = {"x": np.asarray(inputs["z"], np.float64), "h0": h0, "c0": c0}
-        return decoder.evaluate(config, start, own, sites, draws, train=one.mode == "train").outputs["y"]
+        with np.errstate(invalid="ignore", over="ignore"):
+            return decoder.evaluate(config, start, own, sites, draws, train=one.mode == "train").outputs["y"]
 
     zero = np.zeros_like(h)
     shape = h.shape if variant.config.layers > 1 else h.shape[1:]

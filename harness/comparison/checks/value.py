@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from harness.comparison.checks.base import Finding, check
 from harness.comparison.context import GRADIENT, Context, Evidence, flat_result, flatten
 from harness.comparison.kernel import Comparison, compare_arrays
@@ -51,13 +53,19 @@ def value(evidence: Evidence) -> Iterable[Finding]:
                 continue
             expected = flatten(evidence.reference(one, result))[name]
             limit, bound, own = limit_of(evidence.context, name, one.mode)
-            comparison = compare_arrays(actual, expected, limit, dtype=evidence.variant.dtype, with_digest=False)
+            comparison = _compared(evidence, actual, expected, limit)
             if not own and (bound.ill_conditioned or comparison.max_abs > limit / NEAR):
                 # Other masks may be several times as sensitive as those of the case's first tape: judge by its own.
                 limit, bound, own = limit_of(evidence.context, name, one.mode, evidence.bounds(one, result))
-                comparison = compare_arrays(actual, expected, limit, dtype=evidence.variant.dtype, with_digest=False)
+                comparison = _compared(evidence, actual, expected, limit)
             findings.append(_finding(row, one, comparison, limit, bound, own))
         yield max(findings, key=_severity)
+
+
+def _compared(evidence: Evidence, actual: np.ndarray, expected: np.ndarray, limit: float) -> Comparison:
+    """Without a bound on what rounding may do, the comparison still says by how much the two differ."""
+    finite = min(limit, float(np.finfo(np.float64).max))
+    return compare_arrays(actual, expected, finite, dtype=evidence.variant.dtype, with_digest=False)
 
 
 def absent(result: PassResult, names: Sequence[str]) -> str:
@@ -87,11 +95,21 @@ def _finding(row: str, one: Pass, comparison: Comparison, limit: float, bound: B
     where = str(list(at)) if at is not None else ""
     common = {"measured": comparison.max_abs, "limit": limit, "unit": "absolute", "where": where, "seed": str(one.seed)}
     if bound.ill_conditioned and not own:
-        cause = f"rounding alone may move it by {bound.sensitivity:.1e}, of at most {bound.magnitude:.1e}"
+        cause = _unbounded(bound)
+        if not np.isfinite(limit):
+            common["limit"] = None
         return Finding(row, Verdict.ILL_CONDITIONED, cause=cause, note=note, **common)  # type: ignore[arg-type]
     if comparison.agrees:
         return Finding(row, Verdict.PASS, note=note, **common)  # type: ignore[arg-type]
     return Finding(row, Verdict.FAIL, cause=_cause(comparison), note=note, **common)  # type: ignore[arg-type]
+
+
+def _unbounded(bound: Bound) -> str:
+    if not np.isfinite(bound.sensitivity):
+        return "rounding alone may make it overflow or not: no limit can be derived"
+    if bound.magnitude == 0.0:
+        return f"it is 0 and rounding alone may make it {bound.sensitivity:.1e}: no limit can be derived"
+    return f"rounding alone may move it by {bound.sensitivity:.1e}, of at most {bound.magnitude:.1e}"
 
 
 def _cause(comparison: Comparison) -> str:

@@ -36,7 +36,10 @@ Examples:
 @click.option("--again", is_flag=True, help="Run what differed again, from the case files as they are now.")
 @click.option("--stored", is_flag=True, help="Search nothing: give the causes that the run stored.")
 @options.as_json
-def explain(folder: str, case: str, backends: tuple[str, ...], again: bool, stored: bool, as_json: bool) -> int:
+@options.no_progress
+def explain(
+    folder: str, case: str, backends: tuple[str, ...], again: bool, stored: bool, as_json: bool, quiet: bool
+) -> int:
     """Say why the implementations of a stored run differ.
 
     DIR is what `harness run --out` wrote. The arrays that it stored of each case and implementation that differs are searched
@@ -50,7 +53,7 @@ def explain(folder: str, case: str, backends: tuple[str, ...], again: bool, stor
     if again and stored:
         raise UserError("--again runs what differed, and --stored nothing: give one of them")
     way = "again" if again else "stored" if stored else "arrays"
-    found = list(explanations(read(folder), case, backends, way))
+    found = list(explanations(read(folder), case, backends, way, quiet=quiet))
     if as_json:
         print_json(
             {"format": "parity-harness explain", "version": 1, "explanations": [one.described() for one in found]}
@@ -100,13 +103,18 @@ class Explained:
         }
 
 
-def explanations(stored: StoredRun, case: str, backends: Sequence[str], way: str = "arrays") -> Iterator[Explained]:
+def explanations(
+    stored: StoredRun, case: str, backends: Sequence[str], way: str = "arrays", *, quiet: bool = True
+) -> Iterator[Explained]:
     """Every case and implementation of a stored run that differed, in the run's order.
 
+    quiet  no progress on stderr.
     way  `arrays`: from the stored arrays, run again where there are none; `again`: run again; `stored`: as it was stored.
 
     Raises UserError for a case that is not in the run.
     """
+    from harness.commands.progress import counted
+
     known = [str(one["id"]) for one in stored.cases]
     if case and case not in known:
         raise UserError(f"{case!r} is no case of this run{did_you_mean(case, known)}")
@@ -115,7 +123,7 @@ def explanations(stored: StoredRun, case: str, backends: Sequence[str], way: str
         chosen = not case or row.case == case
         if chosen and row.verdict in DIFFERENCES and _wanted(row, backends):
             groups.setdefault((row.case, row.name), []).append(row)
-    for (name, implementation), rows in groups.items():
+    for (name, implementation), rows in counted(list(groups.items()), "causes", quiet=quiet):
         yield _explained(stored, name, implementation, rows, way)
 
 

@@ -26,14 +26,16 @@ Examples:
 @options.paths
 @options.expression
 @options.as_json
+@options.no_progress
 @options.verbose
-def power(paths: tuple[str, ...], expression: str, as_json: bool, verbose: int) -> int:
+def power(paths: tuple[str, ...], expression: str, as_json: bool, quiet: bool, verbose: int) -> int:
     """Say which faults a case could not notice.
 
     Plants every fault that applies (gate orders, lost states, wrong scales and masks …) in the reference on the case's own data,
     and lists those whose effect stays within the case's limits. Runs no framework. -v lists the noticed ones too.
     """
     from harness.commands.console import print_json
+    from harness.commands.progress import counted
     from harness.commands.selection import select_cases
     from harness.diagnosis.power import power as power_of
     from harness.reporting.exits import Exit
@@ -42,7 +44,7 @@ def power(paths: tuple[str, ...], expression: str, as_json: bool, verbose: int) 
     if not variants:
         click.echo("nothing selected", err=True)
         return Exit.NOTHING
-    found = [(variant, power_of(variant)) for variant in variants]
+    found = [(variant, power_of(variant)) for variant in counted(variants, "case power", quiet=quiet)]
     if as_json:
         print_json({"format": "parity-harness power", "version": 1, "cases": [described(*one) for one in found]})
         return Exit.OK

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import fnmatch
 import itertools
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.commands import options
+
+if TYPE_CHECKING:
+    from harness.records import BackendRef
 
 _EPILOG = """\b
 Examples:
@@ -34,6 +38,8 @@ Between = dict[str, dict[tuple[str, str], dict[str, tuple[str, str]]]]
     help="Only what differs between two: labels as in the report, implementations, or patterns of them.",
 )
 @options.as_json
+@options.no_progress
+@options.verbose
 def profile(
     paths: tuple[str, ...],
     expression: str,
@@ -41,6 +47,8 @@ def profile(
     differing: bool,
     between: tuple[str, str] | None,
     as_json: bool,
+    quiet: bool,
+    verbose: int,
 ) -> int:
     """Run cases and print what each implementation was measured to do.
 
@@ -49,7 +57,9 @@ def profile(
     the outputs and the framework's own arrays.
     """
     from harness.commands.console import print_json
+    from harness.commands.progress import Progress
     from harness.commands.selection import backend_filter, select_cases, strangers
+    from harness.execution.plan import expand
     from harness.reporting.exits import Exit
     from harness.running import run
 
@@ -60,13 +70,20 @@ def profile(
     chosen = backend_filter(between or ())
     found: Profiles = {}
     implementations: dict[str, str] = {}
-    for event in run(variants, select=lambda ref: keep(ref) and chosen(ref), profile=True):
-        if event.profile:
-            found.setdefault(event.variant.id, {})[event.backend.label] = dict(event.profile)
-            implementations[event.backend.label] = event.backend.implementation or ""
-        else:
-            words = "; ".join(row.cause for row in event.rows if row.cause)
-            click.echo(f"{event.variant.id}  {event.backend.label}: not measured ({words})", err=True)
+
+    def both(ref: BackendRef) -> bool:
+        return keep(ref) and chosen(ref)
+
+    total = sum(1 for variant in variants for _ in expand(variant, both))
+    with Progress(total, quiet=quiet, verbose=verbose) as progress:
+        for event in run(variants, select=both, on_start=progress.start, profile=True):
+            progress.done(event)
+            if event.profile:
+                found.setdefault(event.variant.id, {})[event.backend.label] = dict(event.profile)
+                implementations[event.backend.label] = event.backend.implementation or ""
+            else:
+                words = "; ".join(row.cause for row in event.rows if row.cause)
+                click.echo(f"{event.variant.id}  {event.backend.label}: not measured ({words})", err=True)
     if not found:
         click.echo("nothing was measured", err=True)
         return Exit.NOTHING

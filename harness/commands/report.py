@@ -30,7 +30,7 @@ Examples:
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["html", "summary", "csv", "jsonl", "parquet", "junit", "github", "gitlab", "markdown"]),
+    type=options.Choice(["html", "summary", "csv", "jsonl", "parquet", "junit", "github", "gitlab", "markdown"]),
     default="html",
     show_default=True,
     help="html writes DIR/report.html and prints its path; the others print.",

@@ -71,6 +71,7 @@ def mask(
     """
     from harness.errors import UserError
     from harness.streams.prediction import predict
+    from harness.streams.registry import lookup
     from harness.streams.search import find
 
     settings = dict(_option(text) for text in options)
@@ -94,6 +95,7 @@ def mask(
     if like is None:
         raise UserError("say whose mask with --like API, or which mask to explain with --find FILE.npy; see --help")
     if shape is None:
+        lookup(like, version, backend)  # a misspelt name is told first
         raise UserError("give the tensor's shape, e.g. --shape 3,4")
     sizes, share = _shape(shape), 0.5 if rate is None else rate
     predicted = predict(like, version, seed, sizes, share, dtype, call, backend, **settings)

@@ -41,6 +41,8 @@ class NativeStack(Stack):
 
     def check(self) -> None:
         super(NativeStack, self).check()
+        if self.options.get("allow_rnn") and not self.options.get("compile"):
+            raise Unsupported("allow_rnn is a setting of torch._dynamo: without `compile` it does nothing")
         padding = self.job.config.get("padding")
         if padding not in (None, "zeros"):
             raise Unsupported("packed sequences are padded with zeros, not: %s" % padding)

@@ -56,3 +56,5 @@ def test_a_compiled_lstm_loses_its_dropout() -> None:
 def test_compile_backends() -> None:
     with pytest.raises(Unsupported, match="option compile is .*, not 'xla'"):
         call(CASES[0]).run(options={"compile": "xla"})
+    with pytest.raises(Unsupported, match="without `compile` it does nothing"):
+        call(("lstm", "torch.nn.LSTM", FULL, ())).run(options={"allow_rnn": True})

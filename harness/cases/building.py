@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from harness.cases.backends import BackendList, expectations
 from harness.cases.document import Document
+from harness.cases.filling import overflowing
 from harness.cases.matrix import Combination, combinations, matrix_values, value_text
 from harness.cases.model import Model, ModelReader
 from harness.cases.problems import Complaints, Path, dotted, show, validate
@@ -97,6 +98,8 @@ class Builder:
             )
         if model is not None and "tolerance" in found:
             _check_tolerance(found["tolerance"], model, complaints)
+        if model is not None and case is not None:
+            _check_fits(model, case.dtype, complaints)
         if complaints:
             if partial:
                 complaints.found = [item for item in complaints.found if not self.template.unfilled(item[0])]
@@ -195,6 +198,15 @@ def _check_tolerance(tolerance: Mapping[str, Any], model: Model, complaints: Com
         if key not in rows:
             message = f"is no row that has a limit{did_you_mean(key, rows)}; there are: {', '.join(rows)}"
             complaints.add(("tolerance", key), message, key=True)
+
+
+def _check_fits(model: Model, dtype: str, complaints: Complaints) -> None:
+    """Numbers written in the case that the dtype does not hold; those of files are seen when they are read."""
+    for part, specs in (("inputs", model.inputs), ("weights", model.weights)):
+        for name, spec in specs.items():
+            value = overflowing(spec, dtype)
+            if value is not None:
+                complaints.add((part, name), f"{name} holds {value:g}, which is too large for {dtype}")
 
 
 def _check_predict(variant: Variant, complaints: Complaints) -> None:

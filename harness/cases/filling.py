@@ -17,6 +17,10 @@ from harness.layers.base import kinds
 from harness.records import Arrays, ArraySpec, BackendRef, Variant
 
 
+#: No format overflows below it; float16 holds numbers up to 65504.
+SAFE = 65504.0
+
+
 def materialise(variant: Variant) -> tuple[Arrays, Arrays]:
     """Return the variant's inputs and weights by name, in its dtype.
 
@@ -108,6 +112,19 @@ def _from_file(spec: ArraySpec) -> np.ndarray:
         message = f"{spec.file} has shape {list(loaded.shape)} now; when the case was loaded it had {list(spec.shape)}"
         raise UserError(Problem(message, spec.place))
     return _ordered(loaded)
+
+
+def overflowing(spec: ArraySpec, dtype: str) -> float | None:
+    """The first value of what is written out in the case that is too large for the dtype; of files and other fills None."""
+    values = spec.value if spec.fill == "constant" else spec.values
+    if values is None:
+        return None
+    array = np.asarray(values, dtype=np.float64).reshape(-1)
+    if float(np.max(np.abs(array), initial=0.0)) < SAFE:
+        return None
+    with np.errstate(over="ignore"):
+        lost = array[np.isinf(array.astype(numpy_dtype(dtype))) & np.isfinite(array)]
+    return float(lost[0]) if lost.size else None
 
 
 def _integers(array: np.ndarray, low: int, high: int, name: str, spec: ArraySpec) -> np.ndarray:

@@ -136,7 +136,8 @@ def test_rounded_once_to_the_dtype(name: str, good: Good) -> None:
 
 
 def test_a_value_too_large_for_the_dtype(good: Good) -> None:
-    (variant,) = good(CASE.replace(X, "[[[1, 70000, 3]]]") + "dtype: float16\n")
+    np.save("large.npy", np.array([[[1.0, 70000.0, 3.0]]]))
+    (variant,) = good(CASE.replace(X, "{file: large.npy}") + "dtype: float16\n")
     with pytest.raises(UserError, match=r"^case\.yaml:4:13: x holds 70000, which is too large for float16$"):
         materialise(variant)
 

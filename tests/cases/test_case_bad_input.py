@@ -404,6 +404,14 @@ ARRAYS = {
             for end, column in (("low", 53), ("high", 70))
         ],
     ),
+    "a number that the dtype does not hold": (
+        changed(X, "{values: [[[1, 70000, .inf]]]}") + "dtype: float16\n",
+        ["case.yaml:4:13: inputs.x: x holds 70000, which is too large for float16"],
+    ),
+    "a constant that the dtype does not hold": (
+        changed(X, "{shape: [5, 7, 3], fill: constant, value: 1.0e+39}"),
+        ["case.yaml:4:13: inputs.x: x holds 1e+39, which is too large for float32"],
+    ),
     "a span beyond float64": (
         changed(X, "{shape: [5, 7, 3], fill: uniform, low: -1.7e+308, high: 1.7e+308}"),
         ["case.yaml:4:13: inputs.x: from -1.7e+308 to 1.7e+308 is further than a float64 can say"],

@@ -123,7 +123,15 @@ class Cells(Wrapped):
 
         return run(job, forward, self.tap(None), bool(self.option(job, "eager"))).outputs
 
-    def forward(self, tf: Any, job: Job, inputs: Tensors, weights: Tensors, asked: Optional[Tensors] = None) -> Tensors:
+    def forward(
+        self,
+        tf: Any,
+        job: Job,
+        inputs: Tensors,
+        weights: Tensors,
+        asked: Optional[Tensors] = None,
+        scope: str = "harness",
+    ) -> Tensors:
         """Run the cells over the sequence; states come and go as (c, h). `asked` gets what is TensorFlow's own."""
         sizes = self.sizes(job)
 
@@ -132,7 +140,7 @@ class Cells(Wrapped):
                 asked[name] = None
             return self.variable(tf, sizes, weights, name)
 
-        with given_variables(tf, "harness", find):
+        with given_variables(tf, scope, find):
             cell = self.stack(tf, job)
             state = self.start(tf, job, inputs)
             lengths = tf.cast(inputs["lengths"], tf.int32) if "lengths" in inputs else None

@@ -285,7 +285,7 @@ def test_a_second_call(workers: Workers, case: Case, kept: bool) -> None:
 
 
 PAIR: dict[str, Any] = {"units": 4, "return_sequences": True, "return_state": True}
-PAIR_SITES = [at("encoder.input", 0.3, "gates"), at("encoder.output", 0.5), at("decoder.output", 0.5)]
+PAIR_SITES = [at("encoder.input", 0.3, "gates"), at("decoder.input", 0.3, "gates"), at("decoder.output", 0.5)]
 PAIR_DEEP = [*PAIR_SITES, at("decoder.between_layers", 0.4)]
 
 
@@ -323,13 +323,15 @@ def test_an_encoder_and_a_decoder(
     assert still.worst(still.run()) <= 1.0
     swapped = {**result.outputs, "encoder.h": result.outputs["encoder.c"], "encoder.c": result.outputs["encoder.h"]}
     assert job.worst(result._replace(outputs=swapped)) > 1.0
-    assert not np.array_equal(*(result.draws[half + ".output"].values for half in ("encoder", "decoder")))
+    encoder, decoder = (result.draws[half + ".input"].values for half in ("encoder", "decoder"))
+    assert not np.array_equal(encoder, decoder)
 
 
-def test_an_encoder_and_a_decoder_have_no_state_dropout(workers: Workers) -> None:
+@pytest.mark.parametrize("site", [at("encoder.state.h", 0.5, "gates"), at("encoder.output", 0.5)])
+def test_what_an_encoder_has_no_dropout_at(workers: Workers, site: Mapping[str, Any]) -> None:
     inputs = {"x": X, "z": X}
-    arguments = ("tensorflow", RNN + "LSTMCell", "encoder_decoder", PAIR, [at("encoder.state.h", 0.5, "gates")])
-    with pytest.raises(Unsupported, match=r"no dropout at 'encoder\.state\.h'"):
+    arguments = ("tensorflow", RNN + "LSTMCell", "encoder_decoder", PAIR, [site])
+    with pytest.raises(Unsupported, match=f"has no dropout at '{site['at']}'"):
         RemoteCall(workers.of("tf1.8"), *arguments, inputs=inputs, dtype="float32").run()
 
 

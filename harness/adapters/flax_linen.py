@@ -22,7 +22,7 @@ from harness.adapters.flax_settings import (
     state_of,
 )
 from harness.adapters.jax_adapter import Function, JaxAdapter, active, precision, whole
-from harness.adapters.jax_native import given, shown, single
+from harness.adapters.jax_native import given, shown, single, stacked
 from harness.adapters.jax_stack import (
     DropOf,
     Layer,
@@ -130,9 +130,10 @@ class _Stack(StackAdapter):
         return parameters
 
     def native(self, job: Job) -> Dict[str, np.ndarray]:
-        """The cells' parameters, and the carry of nn.RNN; of one layer in one direction."""
+        """The cells' parameters, and of one layer in one direction the carry of nn.RNN."""
         if not single(job) or job.config.get("recurrent_activation"):
-            return {}
+            with precision(job.dtype):
+                return stacked(self, job, self.parameters)
         import flax.linen as nn
 
         with precision(job.dtype):

@@ -21,7 +21,7 @@ from harness.adapters.flax_settings import (
     state_of,
 )
 from harness.adapters.jax_adapter import Function, JaxAdapter, active, precision, whole
-from harness.adapters.jax_native import given, shown, single
+from harness.adapters.jax_native import given, shown, single, stacked
 from harness.adapters.jax_stack import (
     DropOf,
     Layer,
@@ -115,11 +115,16 @@ class _Stack(StackAdapter):
         return sequence, drop
 
     def native(self, job: Job) -> Dict[str, np.ndarray]:
-        """The cell's parameters, and the carry of nnx.RNN; of one layer in one direction."""
-        if not single(job):
-            return {}
+        """The cells' parameters, and of one layer in one direction the carry of nnx.RNN."""
         from flax import nnx
 
+        def parameters(weights: Weights) -> Any:
+            cell = self.cell(weights.kernel.shape[0], job, weights)
+            return nnx.to_pure_dict(nnx.state(cell, nnx.Param))
+
+        if not single(job):
+            with precision(job.dtype):
+                return stacked(self, job, parameters)
         with precision(job.dtype):
             arrays, weights = given(self, job)
             cell = self.cell(arrays["x"].shape[-1], job, weights)

@@ -3,13 +3,13 @@
 Imported on Python 3.6 with NumPy alone: jax is imported inside functions.
 """
 
-from typing import Any, Dict, Tuple
+from typing import Any, Callable, Dict, Tuple
 
 import numpy as np
 
 from harness.adapters.base import Job
 from harness.adapters.jax_adapter import JaxAdapter
-from harness.adapters.jax_stack import Weights, directions_of, halves, layer_weights, layers_of
+from harness.adapters.jax_stack import Weights, directions_of, halves, layer_weights, layers_of, places
 
 
 def single(job: Job) -> bool:
@@ -25,6 +25,22 @@ def given(adapter: JaxAdapter, job: Job) -> Tuple[Dict[str, Any], Weights]:
 
     arrays = {name: jnp.asarray(array) for name, array in adapter.arrays(job).items()}
     return arrays, layer_weights(job, halves(job)[0], 0, 0, arrays)
+
+
+def stacked(adapter: JaxAdapter, job: Job, of_cell: Callable[[Weights], Any]) -> Dict[str, np.ndarray]:
+    """The parameters of every cell of a stack, `encoder.0.backward/hi/kernel`; {} for what is no stack of LSTM cells."""
+    import jax.numpy as jnp
+
+    if job.layer not in ("lstm", "encoder_decoder"):
+        return {}
+    arrays = {name: jnp.asarray(array) for name, array in adapter.arrays(job).items()}
+    held = {}
+    for half, number, way in places(job):
+        if half.weights in {other.weights for other in halves(job)[: halves(job).index(half)]}:
+            continue  # tied halves have the same cells
+        name = "%s%d%s" % (half.weights, number, ("", ".backward")[way])
+        held[name] = of_cell(layer_weights(job, half, number, way, arrays))
+    return shown(held, ())
 
 
 def shown(held: Any, state: Any) -> Dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ import numpy as np
 from harness.adapters.base import Job, SiteSpec, Unsupported
 from harness.adapters.keras3_load import load
 from harness.adapters.keras3_run import KerasAdapter, assign, keras_implementation, precision
-from harness.adapters.keras3_stack import GATES, OUTER, EncoderDecoder, Half, StackedLstm, keras_native
+from harness.adapters.keras3_stack import GATES, OUTER, EncoderDecoder, Half, StackedLstm, held_by, keras_native
 from harness.adapters.tensorflow_base import Network
 from harness.tape import BERNOULLI, Slot
 
@@ -46,15 +46,19 @@ class _Layers(StackedLstm, KerasAdapter):
         return self.keras_network(keras, job)
 
     def native(self, job: Job) -> Dict[str, np.ndarray]:
-        if job.layer != "lstm":
-            return {}
         keras = load(job.backend)
+
+        def to_numpy(value: Any) -> np.ndarray:
+            return np.array(keras.ops.convert_to_numpy(value))
+
         with precision(job):
+            if job.layer != "lstm":
+                return held_by(self.prepared(keras, job).layers, to_numpy)
             stack = self.stack(keras, self.halves(job)[0])
             stack.name("")
             assign(Network(stack.variables, stack.layers, dict), job)
             inputs = {name: keras.ops.convert_to_tensor(array) for name, array in job.inputs.items()}
-            return keras_native(stack, inputs, lambda value: np.array(keras.ops.convert_to_numpy(value)))
+            return keras_native(stack, inputs, to_numpy)
 
     def layer_slots(self, half: Half, index: int, direction: int) -> List[Slot]:
         below, state = half.rates(index)

@@ -342,6 +342,16 @@ def keras_native(stack: Stack, inputs: Tensors, to_numpy: Callable[[Any], np.nda
     return found
 
 
+def held_by(layers: Sequence[Any], to_numpy: Callable[[Any], np.ndarray]) -> Dict[str, np.ndarray]:
+    """The variables of several layers, by the layer's number and the last part of their path."""
+    found = {}
+    for index, layer in enumerate(layers):
+        for variable in layer.trainable_weights:
+            path = getattr(variable, "path", variable.name)
+            found["%d.%s" % (index, path.split("/")[-1].split(":")[0])] = to_numpy(variable)
+    return found
+
+
 class EncoderDecoder(StackedLstm):
     """`encoder_decoder` with some Keras: `initial_state` of the decoder is the [h, c] that the encoder returned."""
 

@@ -21,7 +21,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 import numpy as np
 
 from harness.adapters.base import Job, SiteSpec, Unsupported, implementation
-from harness.adapters.keras3_stack import GATES, OUTER, EncoderDecoder, Half, StackedLstm, keras_native
+from harness.adapters.keras3_stack import GATES, OUTER, EncoderDecoder, Half, StackedLstm, held_by, keras_native
 from harness.adapters.tensorflow_arrays import load, tensors
 from harness.adapters.tensorflow_base import Network, TensorFlowAdapter, refuse_rate_one
 from harness.tape import BERNOULLI, UNUSED, Slot
@@ -58,9 +58,9 @@ class _Layers(StackedLstm, TensorFlowAdapter):
         return state > 0.0
 
     def native(self, job: Job) -> Dict[str, np.ndarray]:
-        if job.layer != "lstm":
-            return {}
         tf = load(*self.modules)
+        if job.layer != "lstm":
+            return held_by(self.network(tf, job).layers, lambda value: np.array(value.numpy()))
         stack = self.stack(self.keras(), self.halves(job)[0])
         stack.name("")
         for name, variable in stack.variables.items():

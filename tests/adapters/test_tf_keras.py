@@ -200,3 +200,37 @@ def test_a_draw_too_many_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(job.adapter), "slots", lambda self, job: [])
     with pytest.raises(TapeMismatch, match="where 0 were expected"):
         job.run()
+
+
+def test_what_layers_hold_is_told() -> None:
+    """Their own arrays hold the canonical blocks, a GRU's two biases in one array; of both halves of an encoder and decoder."""
+    gru = call(("gru", "GRU", FULL, (), {}), mode="eval")
+    held = gru.adapter.native(gru.job)
+    weights = gru.job.weights
+    np.testing.assert_array_equal(held["kernel"], weights["kernel"])
+    np.testing.assert_array_equal(held["bias"], np.stack([weights["bias"], weights["recurrent_bias"]]))
+    np.testing.assert_allclose(held["state0"], gru.run().outputs["h"], rtol=1e-6)
+    both = call(("encoder_decoder", "LSTM", FULL, (), {}), mode="eval")
+    held = both.adapter.native(both.job)
+    np.testing.assert_array_equal(held["0.kernel"], both.job.weights["encoder.kernel"])
+    np.testing.assert_array_equal(held["1.recurrent_kernel"], both.job.weights["decoder.recurrent_kernel"])
+
+
+def test_without_the_tap_the_same_is_computed_and_nothing_is_known_of_the_draws() -> None:
+    tapped = call(("simple_rnn", "SimpleRNN", FULL, GATEWISE, {})).run()
+    job = call(("simple_rnn", "SimpleRNN", FULL, GATEWISE, {"tapped": False}))
+    plainly = job.run()
+    assert same(tapped.outputs, plainly.outputs)
+    assert plainly.draws == {}
+    with pytest.raises(Unsupported, match="no replay"):
+        job.run(tape=job.tape())
+
+
+@pytest.mark.parametrize("name", ["LSTM", "LSTMCell"])
+def test_a_stateful_layer_continues_and_is_reset(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = call(("lstm", name, {**FULL, "stateful": True}, (), {}))
+    once, twice, again = job.run(), job.run(calls=2), job.run(calls=2, reset=True)
+    assert not np.allclose(once.outputs["y"], twice.outputs["y"], atol=1e-3)
+    assert same(once.outputs, again.outputs)
+    monkeypatch.setattr("harness.adapters.tensorflow_base.reset_states", lambda layers: None)
+    assert same(twice.outputs, job.run(calls=2, reset=True).outputs)

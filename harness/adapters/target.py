@@ -107,7 +107,11 @@ def _nothing() -> Iterator[None]:
 def checked(returned: Any) -> Tuple[Arrays, Arrays]:
     """Outputs and the gradients that a port gives itself. Raises TargetError where it returned something else."""
     if not isinstance(returned, dict) or not returned or not all(isinstance(name, str) for name in returned):
-        raise TargetError("must return a dict of outputs such as {'y': …}, not %s" % type(returned).__name__)
+        what = type(returned).__name__
+        if isinstance(returned, dict):
+            odd = [name for name in returned if not isinstance(name, str)]
+            what = "a dict with the key %r: keys are text" % (odd[0],) if odd else "an empty dict"
+        raise TargetError("must return a dict of outputs such as {'y': …}, not %s" % what)
     outputs = {name: value for name, value in returned.items() if name != "gradients"}
     gradients = returned.get("gradients", {})
     if not outputs or not isinstance(gradients, dict):

@@ -220,6 +220,10 @@ def _check_predict(variant: Variant, complaints: Complaints) -> None:
         return
     from harness.streams import Unpredictable, oracle
 
+    unreleased = oracle.beyond(variant.predict)
+    if unreleased:
+        complaints.add(("predict", "version"), unreleased)
+        return
     try:
         left = oracle.unpredicted(variant)
         if not left:

@@ -16,7 +16,6 @@ from harness.errors import Problem, UserError
 from harness.layers.base import kinds
 from harness.records import Arrays, ArraySpec, BackendRef, Variant
 
-
 #: No format overflows below it; float16 holds numbers up to 65504.
 SAFE = 65504.0
 

@@ -10,7 +10,7 @@ from harness.records import Row, Verdict
 from harness.reporting.exits import Exit
 from harness.reporting.rows import row_dict
 from harness.reporting.store import StoredRun
-from harness.reporting.verdicts import DIFFERENCES, ORDER, SIGNS, severity, told, words, worst
+from harness.reporting.verdicts import DIFFERENCES, FAILURES, ORDER, SIGNS, severity, told, words, worst
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,6 +62,9 @@ def summarise(run: StoredRun) -> Summary:
 
 def verdict_line(run: StoredRun) -> str:
     """The outcome in a sentence."""
+    found = DIFFERENCES & set(run.counts)
+    if run.exit_code == Exit.DIFFERENCE and found and found <= FAILURES:
+        return "Something could not be compared."
     return {
         Exit.OK: "No unexplained difference.",
         Exit.DIFFERENCE: "The backends differ.",

@@ -25,6 +25,9 @@ ORDER: tuple[Verdict, ...] = (
 #: Verdicts that a person must look at: they make the exit code 1.
 DIFFERENCES = frozenset(set(ORDER) - {Verdict.PASS, Verdict.KNOWN, Verdict.UNSUPPORTED})
 
+#: Verdicts of rows in which nothing came to be compared, though it should have.
+FAILURES = frozenset({Verdict.ERROR, Verdict.CRASH, Verdict.TIMEOUT})
+
 #: Verdicts of rows in which numbers were compared and nothing is left to do.
 COMPARED = frozenset({Verdict.PASS, Verdict.KNOWN})
 

@@ -61,6 +61,27 @@ def asks(variant: Variant, backend: BackendRef) -> bool:
     return any(True for _ in questions(variant, backend, None, 0))
 
 
+def beyond(predict: Mapping[str, str]) -> str:
+    """What is wrong with a version that nobody has measured, as its minor version is above the newest that was; else "".
+
+    A rule that has no end covers versions to come, as far as anyone knows; a replayed mask shall say no more than is known.
+    """
+    from harness.errors import UserError
+    from harness.streams.registry import lookup, version_of
+
+    asked = predict.get("version")
+    try:
+        rule, numbers, _ = lookup(predict["like"], asked, predict.get("backend"))
+    except UserError:
+        return ""  # told where the rule is used
+    if asked is None or not rule.measured:
+        return ""
+    newest = max(map(version_of, rule.measured))
+    if numbers[:2] <= newest[:2]:
+        return ""
+    return f"{predict['like']} {asked} has not been measured; the newest that was is {'.'.join(map(str, newest))}"
+
+
 def questions(variant: Variant, backend: BackendRef, version: str | None, seed: int) -> Iterator[Question]:
     """Every mask of a training pass that a rule predicts."""
     assert backend.implementation is not None

@@ -11,7 +11,9 @@ import pytest
 from simulated import variant
 
 from harness.adapters._layouts import Label, match
+from harness.adapters._own_files import TargetError
 from harness.adapters.base import SiteSpec
+from harness.adapters.target import checked
 from harness.records import BackendRef, Compared, Variant, Verdict
 from harness.running import run
 from harness.tape import BERNOULLI, Draw, TapeMismatch, assign
@@ -61,6 +63,20 @@ def test_a_right_port_passes_driven_by_its_own_draws_and_by_a_tape(framework: st
     assert {row.check for row in found.rows} >= {"mask.sites", "mask.shared", "value.y", "state.order"}
     assert found.masks["input"].shape == (1, 4, 1, 5)
     assert found.masks["output"].shape == (4, 7, 6)
+
+
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        ({3: 1, "y": 2}, "not a dict with the key 3: keys are text"),
+        ({}, "not an empty dict"),
+        ([1], "not list"),
+        (None, "not NoneType"),
+    ],
+)
+def test_what_is_no_dict_of_outputs(returned: object, words: str) -> None:
+    with pytest.raises(TargetError, match=words):
+        checked(returned)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -162,6 +162,10 @@ def test_a_case_replays_predicted_masks(tmp_path: Path) -> None:
             "draws: predicted\npredict: {like: torch.nn.Dropot}",
             r"predict\.like: no rule for 'torch.nn.Dropot' \(did you mean",
         ),
+        (
+            'draws: predicted\npredict: {like: torch.nn.Dropout, version: "99"}',
+            r"predict\.version: torch\.nn\.Dropout 99 has not been measured; the newest that was is \d+\.\d+",
+        ),
         ("draws: predicted\npredict: {like: keras.layers.Dropout}", r"predict\.like: .*needs a backend"),
     ],
 )

@@ -1,5 +1,6 @@
 import io
 import json
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -7,7 +8,7 @@ from rich.console import Console
 from harness.records import Verdict
 from harness.reporting.exits import Exit
 from harness.reporting.store import read
-from harness.reporting.summary import clean, figures, print_summary, summarise, summary_json
+from harness.reporting.summary import clean, figures, print_summary, summarise, summary_json, verdict_line
 from harness.reporting.verdicts import exit_code, told
 from tests.reporting import fakes
 from tests.reporting.test_store import golden
@@ -121,3 +122,17 @@ def test_what_was_seen_is_told_apart_from_its_cause() -> None:
         == "differs: 3 of 9 elements differ; cause: h and c swapped"
     )
     assert told("cause: h and c swapped") == "cause: h and c swapped"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "line"),
+    [
+        ({Verdict.ERROR: 2, Verdict.PASS: 3}, "Something could not be compared."),
+        ({Verdict.CRASH: 1, Verdict.TIMEOUT: 1}, "Something could not be compared."),
+        ({Verdict.ERROR: 2, Verdict.FAIL: 1}, "The backends differ."),
+        ({Verdict.NONDETERMINISTIC: 1}, "The backends differ."),
+    ],
+)
+def test_errors_alone_are_no_difference_of_the_backends(verdicts, line):
+    """What was never compared says nothing of the backends; the exit code is that of a difference all the same."""
+    assert verdict_line(SimpleNamespace(exit_code=Exit.DIFFERENCE, counts=verdicts)) == line

@@ -33,8 +33,10 @@ def absent(words: Sequence[str]) -> list[str]:
 
 
 def named(reason: str, words: Sequence[str]) -> str:
-    """The first of the words that a reason names, or ""."""
-    return next((word for word in words if re.search(rf"(?<![\w.]){re.escape(word)}(?![\w]|\.\d)", reason, re.I)), "")
+    """The first of the words that a reason names as missing, or "": "no Chromium", "could not import 'torch'"."""
+    if not re.search(r"\b(?:no|not|needs|missing|without)\b", reason, re.IGNORECASE):
+        return ""
+    return next((one for one in words if re.search(rf"(?<![\w.]){re.escape(one)}(?!\w|\.\d)", reason, re.I)), "")
 
 
 def _here(word: str) -> bool:

@@ -94,6 +94,7 @@ def test_without_the_variable_nothing_changes(tmp_path: Path) -> None:
         ("environment tf1.80 is not built", ""),
         ("pytorch is another word", ""),
         ("covered by the gatewise cases", ""),
+        ("started by the run on torch", ""),
     ],
 )
 def test_reasons(reason: str, word: str) -> None:

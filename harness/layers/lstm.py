@@ -77,16 +77,21 @@ class LstmConfig(Config):
     def stack(self) -> StackOptions:
         """The same, as the reference reads it."""
         cell = CellOptions(
-            self.units,
-            self.forget_bias,
-            self.peepholes,
-            self.cell_clip,
-            self.projection,
-            self.projection_clip,
-            self.recurrent_activation,
+            units=self.units,
+            forget_bias=self.forget_bias,
+            peepholes=self.peepholes,
+            cell_clip=self.cell_clip,
+            projection=self.projection,
+            projection_clip=self.projection_clip,
+            recurrent_activation=self.recurrent_activation,
         )
         return StackOptions(
-            cell, self.layers, self.bidirectional, self.go_backwards, self.padding, self.drop_leaving_state
+            cell=cell,
+            layers=self.layers,
+            bidirectional=self.bidirectional,
+            go_backwards=self.go_backwards,
+            padding=self.padding,
+            leaving=self.drop_leaving_state,
         )
 
 

@@ -172,3 +172,11 @@ def test_a_case_replays_predicted_masks(tmp_path: Path) -> None:
 def test_what_cannot_be_predicted_is_told_with_its_place(tmp_path: Path, draws: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         load([written(tmp_path, draws.replace("\n", "\n" + " " * 12))])
+
+
+@pytest.mark.parametrize("shape", [(), (5,)])
+def test_a_layer_for_channels_is_asked_nothing_of_an_array_without_them(shape: tuple[int, ...]) -> None:
+    case = variant("dropout", {"rate": 0.5}, {"x": shape})
+    assert list(oracle.questions(case, BackendRef("torch", "torch.nn.Dropout2d"), None, 0)) == []
+    (asked,) = oracle.questions(case, BackendRef("torch", "torch.nn.Dropout"), None, 0)
+    assert oracle.answer(asked)[0].shape == shape

@@ -193,12 +193,22 @@ def row_maker(result: JobResult, variant: Variant) -> Callable[[Finding], Row]:
 def expected(rows: Iterable[Row], variant: Variant, today: datetime.date) -> tuple[Row, ...]:
     """Apply the case's known differences: a difference becomes `known`, a pass where one is expected `unexpected_pass`.
 
-    An expectation that has expired no longer excuses anything, and says so.
+    An expectation that has expired no longer excuses anything, and says so: on every difference, and of the passes on one,
+    because a pattern such as `*` matches them all.
     """
-    found = []
+    found: list[Row] = []
+    told: set[int] = set()
     for row in rows:
-        match = next((one for one in variant.expect if matches(one, row, variant)), None)
-        found.append(row if match is None else judged(row, match, today))
+        match = next((number for number, one in enumerate(variant.expect) if matches(one, row, variant)), None)
+        if match is None:
+            found.append(row)
+            continue
+        until = variant.expect[match].until
+        new = judged(row, variant.expect[match], today)
+        if new.verdict is Verdict.UNEXPECTED_PASS and until is not None and until < today:
+            new = row if match in told else new
+            told.add(match)
+        found.append(new)
     return tuple(found)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from simulated import TODAY, rows, variant
 
-from harness.comparison.compare import RAN, compare, judged
+from harness.comparison.compare import RAN, compare, expected, judged
 from harness.comparison.context import Context
 from harness.records import AVAILABLE, BackendRef, Expectation, JobResult, Row, Verdict
 
@@ -45,6 +45,27 @@ def test_an_expired_expectation_excuses_nothing(verdict: Verdict) -> None:
 def test_a_pass_that_was_not_expected_is_told(until: datetime.date | None) -> None:
     assert judged(row(Verdict.PASS), expectation(until=until), TODAY).verdict is Verdict.UNEXPECTED_PASS
     assert judged(row(Verdict.PASS), expectation(until=until, sometimes=True), TODAY).verdict is Verdict.PASS
+
+
+def test_an_expired_pattern_is_told_once_of_what_passes() -> None:
+    old = expectation(backend="*", check="*", until=TODAY - DAY)
+    case = dataclasses.replace(CASE, expect=(old, expectation(backend="nobody")))
+    given = [
+        row(Verdict.PASS, "mask.rate"),
+        row(Verdict.PASS),
+        row(Verdict.FAIL, "value.h"),
+        row(Verdict.PASS, "value.c"),
+    ]
+    found = expected(given, case, TODAY)
+    assert [one.verdict for one in found] == [Verdict.UNEXPECTED_PASS, Verdict.PASS, Verdict.FAIL, Verdict.PASS]
+    assert "look again" in found[0].cause
+    assert "look again" in found[2].cause
+
+
+def test_a_pattern_that_has_not_expired_is_told_of_every_pass() -> None:
+    case = dataclasses.replace(CASE, expect=(expectation(backend="*", check="*"),))
+    found = expected([row(Verdict.PASS, "mask.rate"), row(Verdict.PASS)], case, TODAY)
+    assert [one.verdict for one in found] == [Verdict.UNEXPECTED_PASS] * 2
 
 
 @pytest.mark.parametrize("until", [None, TODAY - DAY])

@@ -15,6 +15,7 @@ the implementation's own draws.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from harness.comparison.checks.mask import active_sites
 from harness.comparison.checks.noise import applied, noisy_site, spread
 from harness.comparison.checks.scale import right_rules, scale_of, scaled_site
 from harness.comparison.checks.state import alternatives, distance, handover_plans, last_step_plans
-from harness.comparison.checks.value import names
+from harness.comparison.checks.value import names, ulps_key
 from harness.comparison.context import GRADIENT, Context, Evidence, flat_result, flatten
 from harness.comparison.kernel import compare_arrays
 from harness.records import Arrays
@@ -61,16 +62,17 @@ def results(evidence: Evidence) -> Chart:
     found: Chart = {}
     for row in names(evidence.context):
         name = row if row.startswith(GRADIENT) else row.removeprefix("value.")
-        pairs = [
-            (one.seed, actual, flatten(evidence.reference(one, result))[name])
-            for one, result in evidence.main
-            if (actual := flat_result(result).get(name)) is not None
-        ]
-        fitting = [pair for pair in pairs if pair[1].shape == pair[2].shape and pair[1].size]
-        counts = np.zeros(66, dtype=np.int64)
-        for _, actual, expected in fitting:
-            for distance_, count in compare_arrays(actual, expected, 0.0, with_digest=False).ulp_histogram:
-                counts[distance_.bit_length()] += count
+        fitting, counts = [], np.zeros(66, dtype=np.int64)
+        for one, result in evidence.main:
+            actual = flat_result(result).get(name)
+            if actual is None:
+                continue
+            expected = flatten(evidence.reference(one, result))[name]
+            if actual.shape != expected.shape or not actual.size:
+                continue
+            fitting.append((one.seed, actual, expected))
+            for apart, count in evidence.once(ulps_key(result, name), functools.partial(ulps, actual, expected)):
+                counts[apart.bit_length()] += count
         if not counts.any():
             continue
         chart: Chart = {"ulps": [int(count) for count in np.trim_zeros(counts, "b")]}
@@ -83,6 +85,11 @@ def results(evidence: Evidence) -> Chart:
             chart["worst"] = [[*one[1:], short(one[0])] for one in worst[:LISTED]]
         found[row] = chart
     return found
+
+
+def ulps(actual: np.ndarray, expected: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """Elements by their distance in ULPs, as the comparison kernel counts them."""
+    return compare_arrays(actual, expected, 0.0, with_digest=False).ulp_histogram
 
 
 def timed(row: str, array: np.ndarray) -> bool:

@@ -168,6 +168,10 @@ class Evidence:
         found: Measured = self._measured[key]
         return found
 
+    def keep(self, key: Hashable, measured: object) -> None:
+        """Keep what was measured on the way, for `once` to find."""
+        self._measured[key] = measured
+
     def of(self, *roles: str) -> list[tuple[Pass, PassResult]]:
         """The passes with one of these roles, in order."""
         return [(one, result) for one, result in self.passes if one.role in roles]

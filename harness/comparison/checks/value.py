@@ -54,12 +54,19 @@ def value(evidence: Evidence) -> Iterable[Finding]:
             expected = flatten(evidence.reference(one, result))[name]
             limit, bound, own = limit_of(evidence.context, name, one.mode)
             comparison = _compared(evidence, actual, expected, limit)
+            # What a report draws of it needs no second look at the arrays.
+            evidence.keep(ulps_key(result, name), comparison.ulp_histogram)
             if not own and (bound.ill_conditioned or comparison.max_abs > limit / NEAR):
                 # Other masks may be several times as sensitive as those of the case's first tape: judge by its own.
                 limit, bound, own = limit_of(evidence.context, name, one.mode, evidence.bounds(one, result))
                 comparison = _compared(evidence, actual, expected, limit)
             findings.append(_finding(row, one, comparison, limit, bound, own))
         yield max(findings, key=_severity)
+
+
+def ulps_key(result: PassResult, name: str) -> tuple[str, int, str]:
+    """Under which `Evidence.once` keeps the distances in ULPs of one array of a pass."""
+    return "ulps", id(result), name
 
 
 def _compared(evidence: Evidence, actual: np.ndarray, expected: np.ndarray, limit: float) -> Comparison:

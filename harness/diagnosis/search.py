@@ -247,6 +247,7 @@ def _first_step(one: Observed, name: str, found: Arrays) -> bool:
     if actual.ndim != 3 or now.shape != actual.shape or actual.shape[1] < 2 or one.expected is None:
         return False
     limit = one.limits[name]
-    was = np.abs(np.asarray(actual[:, 0], dtype=np.float64) - one.expected[name][:, 0]).max(initial=0.0)
-    is_now = np.abs(np.asarray(actual[:, 0], dtype=np.float64) - now[:, 0]).max(initial=0.0)
+    with np.errstate(invalid="ignore"):  # infinities on both sides
+        was = np.abs(np.asarray(actual[:, 0], dtype=np.float64) - one.expected[name][:, 0]).max(initial=0.0)
+        is_now = np.abs(np.asarray(actual[:, 0], dtype=np.float64) - now[:, 0]).max(initial=0.0)
     return bool(was > limit >= is_now)

@@ -7,6 +7,7 @@ Import policy: Keras and the frameworks are imported inside functions only.
 """
 
 import contextlib
+import functools
 from collections import OrderedDict
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
@@ -197,7 +198,9 @@ class _Compiled(object):
         self._kinds: List[str] = []
         self._seeds = [variable for layer in network.layers for variable in layer.non_trainable_variables]
         self._jit = jit
+        # Programs of their own: handing the seeds' states out changes what XLA fuses, and so the last bit of the results.
         self._run = jax.jit(self._function) if jit else self._function
+        self._run_on = jax.jit(functools.partial(self._function, further=True))
 
     def __call__(self, job: Job, tap: KerasJaxTap) -> Outcome:
         assign(self._network, job)
@@ -216,8 +219,10 @@ class _Compiled(object):
                 replay = [np.asarray(draw.values) for draw in tap.replay[:per_call]]
             if left and not self._jit:
                 seeds, values = self._eagerly(inputs, seeds, replay)
+            elif left:
+                _, _, values, seeds = self._run_on(weights, inputs, {}, seeds, replay)
             else:
-                outputs, gradients, values, seeds = self._run(weights, inputs, cotangents, seeds, replay)
+                outputs, gradients, values, _ = self._run(weights, inputs, cotangents, seeds, replay)
             tap.put(self._seen, values)
         return Outcome(_arrays(outputs), _arrays(gradients))
 
@@ -230,7 +235,9 @@ class _Compiled(object):
         self._seen = trace.seen
         return [variable.value for variable in self._seeds], trace.values
 
-    def _function(self, weights: Tensors, inputs: Tensors, cotangents: Tensors, seeds: Any, replay: Any) -> Any:
+    def _function(
+        self, weights: Tensors, inputs: Tensors, cotangents: Tensors, seeds: Any, replay: Any, further: bool = False
+    ) -> Any:
         """Pure: everything that changes comes in and goes out, as in Keras's `stateless_call`.
 
         That is what a layer lists as its variables: the states of a stateful layer are not among them in Keras 3.
@@ -246,7 +253,8 @@ class _Compiled(object):
             with keras.StatelessScope(state_mapping=mapping) as scope, Trace(taped) as trace:
                 outputs = self._network.forward(inputs)
             self._seen = trace.seen
-            return outputs, (trace.values, [scope.get_current_value(variable) for variable in self._seeds])
+            later = [scope.get_current_value(variable) for variable in self._seeds] if further else []
+            return outputs, (trace.values, later)
 
         if not cotangents:
             outputs, (values, later) = forward(weights, inputs)

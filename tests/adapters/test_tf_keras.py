@@ -141,7 +141,7 @@ REFUSED: list[tuple[Case, str]] = [
     (("lstm", "LSTM", FULL, [at("input", 1.0, "gates")], {}), "refuses rate 1"),
     (("dropout", "SpatialDropout1D", {"rate": 0.3}, (), {}), "always shares over time"),
     (("gaussian_noise", "GaussianNoise", {"stddev": 0.3}, (), {"training": "tensor"}), "tf_function: true"),
-    (("dropout", "Dropout", {"rate": 0.3}, (), {"training": "maybe"}), "'python' or 'tensor'"),
+    (("dropout", "Dropout", {"rate": 0.3}, (), {"training": "maybe"}), "python or tensor"),
     (("lstm", "LSTM", FULL, (), {"implementation": 0}), "implementation 1 and 2"),
     (("lstm", "LSTM", FULL, [at("state.c")], {}), "no dropout at 'state.c'"),
 ]

@@ -51,8 +51,12 @@ class Cells(Wrapped):
             require_eager(found)
         if self.option(job, "runner") not in ("dynamic_rnn", "static_rnn"):
             raise Unsupported("option runner is dynamic_rnn or static_rnn, not %r" % (self.option(job, "runner"),))
-        if "parallel_iterations" in job.options and (self.option(job, "runner") == "static_rnn" or self.option(job, "eager")):
-            raise Unsupported("parallel_iterations is of dynamic_rnn in a graph: elsewhere the steps run one after another")
+        if "parallel_iterations" in job.options and (
+            self.option(job, "runner") == "static_rnn" or self.option(job, "eager")
+        ):
+            raise Unsupported(
+                "parallel_iterations is of dynamic_rnn in a graph: elsewhere the steps run one after another"
+            )
         if job.config.get("padding") not in (None, "zeros"):
             raise Unsupported("dynamic_rnn and static_rnn emit zeros after the end of a sequence")
         if job.dtype == "bfloat16":

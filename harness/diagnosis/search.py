@@ -223,7 +223,9 @@ class Search:
 def work(one: Observed) -> float:
     """What an evaluation of a pass costs, from its size alone; the smallest case costs 1."""
     steps = max((array.shape[1] for array in one.setting.inputs.values() if array.ndim == 3), default=0)
-    size = sum(array.size for arrays in (one.setting.inputs, one.setting.weights, one.actual) for array in arrays.values())
+    size = sum(
+        array.size for arrays in (one.setting.inputs, one.setting.weights, one.actual) for array in arrays.values()
+    )
     return 1.0 + steps / 8.0 + size / 2.0**14
 
 

@@ -87,8 +87,9 @@ class Environment:
 CURRENT = Environment("", sys.executable)
 
 
+@functools.cache
 def has(package: str) -> bool:
-    """Whether a package can be imported in the current environment; it is found, not imported."""
+    """Whether a package can be imported in the current environment; it is found, not imported. Looked for once a process."""
     return importlib.util.find_spec(package) is not None
 
 
@@ -199,6 +200,12 @@ def version_of(name: str, package: str) -> str | None:
     if name:
         description = descriptions().get(name)
         return None if description is None else description.version(package)
+    return _installed(package)
+
+
+@functools.cache
+def _installed(package: str) -> str | None:
+    """The version of a package in the current environment; None where it is not there."""
     for distribution in (package, f"{package}-cpu"):
         try:
             return importlib.metadata.version(distribution)

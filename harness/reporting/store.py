@@ -189,7 +189,11 @@ def _load(folder: Path, name: str) -> dict[str, Any]:
         with files.open_text(path) as text:
             value = json.load(text)
     except (FileNotFoundError, NotADirectoryError) as error:
-        hint = "the run was interrupted, run it again" if files.present(folder / ROWS).exists() else "`harness run` writes one"
+        hint = (
+            "the run was interrupted, run it again"
+            if files.present(folder / ROWS).exists()
+            else "`harness run` writes one"
+        )
         raise _bad(folder, f"no {name}: {hint}") from error
     except OSError as error:
         raise _bad(folder, f"cannot read {name}: {error.strerror}") from error

@@ -301,7 +301,11 @@ def test_what_a_case_could_not_notice(visit, tmp_path):
     page = visit(html.write(read(folder)), f"#case={CASE}&at=power", bypass_csp=True)
     shown = page.locator("section[aria-labelledby=power]")
     assert "1 of 3 faults would stay within the limits. 1 would show in gradients alone." in shown.inner_text()
-    assert shown.locator("tbody tr").first.inner_text().split("\t") == ["bias added twice", "0.5 × the limit", "value.y"]
+    assert shown.locator("tbody tr").first.inner_text().split("\t") == [
+        "bias added twice",
+        "0.5 × the limit",
+        "value.y",
+    ]
     assert "more than any limit" in shown.text_content()
     assert violations(page) == []
     page.keyboard.press("Escape")

@@ -278,12 +278,8 @@ class StackedLstm(Adapter):
         return keras.ops.convert_to_tensor(mask, "bool")
 
     def call(self, job: Job) -> Outcome:
-        """As Adapter.call; `lengths` become part of the settings, for they have no gradient and decide the mask."""
-        if "lengths" in job.inputs:
-            inputs = {name: array for name, array in job.inputs.items() if name != "lengths"}
-            lengths = [int(length) for length in job.inputs["lengths"]]
-            job = job._replace(inputs=inputs, config=dict(job.config, lengths=lengths))
-        return super(StackedLstm, self).call(job)
+        """As Adapter.call."""
+        return super(StackedLstm, self).call(with_lengths(job))
 
     def joined(self, keras: Any, states: List[Any]) -> Any:
         """(B, H) of one layer, (L, B, H) of several, with an axis of directions before the batch where there are two."""
@@ -306,6 +302,15 @@ class StackedLstm(Adapter):
             return {"y": y, "h": self.joined(keras, h), "c": self.joined(keras, c)}
 
         return Network(stack.variables, stack.layers, forward)
+
+
+def with_lengths(job: Job) -> Job:
+    """The job with `lengths` among its settings, for they have no gradient and decide the mask."""
+    if "lengths" not in job.inputs:
+        return job
+    inputs = {name: array for name, array in job.inputs.items() if name != "lengths"}
+    lengths = [int(length) for length in job.inputs["lengths"]]
+    return job._replace(inputs=inputs, config=dict(job.config, lengths=lengths))
 
 
 def initial_state(inputs: Tensors, layers: int) -> Optional[Tuple[List[Any], List[Any]]]:

@@ -23,7 +23,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
 import numpy as np
 
 from harness.adapters.base import PLAIN_SETTINGS, Adapter, Job, Outcome, Result, SiteSpec, Unsupported, implementation
-from harness.adapters.keras3_stack import GATES, SITES, Half, StackedLstm, keras_native
+from harness.adapters.keras3_stack import GATES, SITES, Half, StackedLstm, keras_native, with_lengths
 from harness.adapters.tensorflow1_base import RULE, Tensors, run, version
 from harness.adapters.tensorflow_arrays import load
 from harness.adapters.tensorflow_tap import TensorFlowTap
@@ -31,7 +31,7 @@ from harness.adapters.tf_keras_lstm import Lstm as TfKerasLstm
 from harness.tape import BERNOULLI, Draw, Slot
 
 ACTIVATIONS = {None: "sigmoid", "hard_sigmoid_keras2": "hard_sigmoid"}
-SETTINGS = (*PLAIN_SETTINGS, "recurrent_activation")
+SETTINGS = (*PLAIN_SETTINGS, "recurrent_activation", "bidirectional", "go_backwards", "padding")
 
 
 def recurrent_activation(job: Job) -> str:
@@ -70,6 +70,8 @@ class Graph(StackedLstm):
         known = (0, 1, 2) if self.found() < (1, 4) else (1, 2)
         if self.implementation(job) not in known:
             raise Unsupported("Keras of TensorFlow %d.%d has implementation " % self.found() + "%s" % (known,))
+        if job.config.get("bidirectional") and self.found() < (1, 4):
+            raise Unsupported("Bidirectional of TensorFlow 1.3 neither takes nor gives states")
         for site in job.sites:
             if site.scale == "none":
                 raise Unsupported("Keras scales survivors by 1 / (1 - rate)")
@@ -87,9 +89,11 @@ class Graph(StackedLstm):
         count = 1 if chosen == 2 else GATES
         found: List[Slot] = []
         if 0.0 < below < 1.0:
+            lead, place = half.way(direction)
             shape = (half.batch, half.features)
-            canonical = (count, half.batch, 1, half.features)
-            found += [Slot(half.prefix + "input", BERNOULLI, shape, canonical, (gate,)) for gate in range(count)]
+            canonical = (*lead, count, half.batch, 1, half.features)
+            at = half.prefix + "input"
+            found += [Slot(at, BERNOULLI, shape, canonical, (*place, gate)) for gate in range(count)]
         recurrent: List[Slot] = []
         if 0.0 < state < 1.0:
             lead, place = half.place(index, direction)
@@ -103,7 +107,13 @@ class Graph(StackedLstm):
         arguments["recurrent_activation"] = recurrent_activation(job)
         if self.option(job, "implementation") is not None:
             arguments["implementation"] = self.option(job, "implementation")
-        return keras.layers.LSTM(unroll=bool(self.option(job, "unroll")), **arguments)
+        return self.both_ways(keras, job, keras.layers.LSTM(unroll=bool(self.option(job, "unroll")), **arguments))
+
+    def both_ways(self, keras: Any, job: Job, layer: Any) -> Any:
+        return keras.layers.Bidirectional(layer) if job.config.get("bidirectional") else layer
+
+    def mask_tensor(self, keras: Any, mask: np.ndarray) -> Any:
+        return load().constant(mask)
 
     def stack(self, keras: Any, half: Half) -> Any:
         built = super(Graph, self).stack(keras, half)
@@ -121,6 +131,7 @@ class Graph(StackedLstm):
     def call(self, job: Job) -> Outcome:
         tf = load()
         assert self._tap is not None
+        job = with_lengths(job)
         keras = tf.contrib.keras if self.found() < (1, 4) else tf.keras
 
         def forward(inputs: Tensors, weights: Tensors) -> Tensors:

@@ -81,6 +81,9 @@ def places(setting: Setting) -> Iterator[Fault]:
                 _placed(site, other, keep=False),
                 1.1 if {own, name} in ({"input", "output"}, {"state.h", "state.c"}) else 1.3,
             )
+            if at == "encoder.output":
+                # What an encoder emits goes nowhere: dropped as well, it changes nothing.
+                continue
             yield Fault(
                 f"site.also {site.at} at {at}",
                 f"dropout on {WORDS[name]}{whose} as well as on {WORDS[own]}",

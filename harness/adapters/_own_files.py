@@ -86,7 +86,12 @@ def load(target: str) -> Any:
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module
         try:
-            spec.loader.exec_module(module)
+            # No bytecode beside a user's files: it would also hide an edit of the same second and size.
+            before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+            try:
+                spec.loader.exec_module(module)
+            finally:
+                sys.dont_write_bytecode = before
         except BaseException as error:
             del sys.modules[module_name]
             raise TargetError("%s cannot be imported: %s" % (file, said(error, file)), own_lines(error, file))

@@ -66,19 +66,28 @@ def guarded(command: click.Command, arguments: list[str]) -> int:
         click.echo("interrupted", err=True)
         return Exit.INTERRUPTED
     except (BrokenPipeError, SystemExit):
-        # The reader has gone (`harness list | head`), which click turns into an exit of its own; keep the interpreter from
-        # complaining about it at its end. What a run or a gate has come to stays what it is.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+        # The reader has gone (`harness list | head`), which click turns into an exit of its own. What a run or a gate has come
+        # to stays what it is.
+        _abandon_stdout()
         return _settled.get()
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
             what = f"{error.filename}: " if error.filename else ""
             click.echo(f"error: {what}{error.strerror}", err=True)
+            _abandon_stdout()
             return Exit.USAGE
         _internal(error, verbose=any(word in ("-v", "--verbose", "-vv") for word in arguments))
         return Exit.INTERNAL
     finally:
         restore()
+
+
+def _abandon_stdout() -> None:
+    """Where stdout takes no more, drop what it still holds: at its end the interpreter would fail on it, with a code of its own."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
 
 
 def _stop_on_terminate() -> Callable[[], object]:

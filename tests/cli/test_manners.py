@@ -224,17 +224,18 @@ def test_any_name_of_a_case(case, tmp_path, variables):
 # Disks
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(
     "words", [["list", "cases"], ["doctor"], ["--help"], ["report", "--json"], ["run", "cases"]], ids=" ".join
 )
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_a_full_disk_behind_stdout_is_no_bug_of_ours(case, tmp_path, words):
+def test_a_full_disk_behind_stdout_is_no_bug_of_ours(case, tmp_path, words, unbuffered):
     from tests.reporting import fakes
 
     fakes.store(tmp_path / "reports" / "latest", *fakes.green_run())
     text = (tmp_path / case).read_text().replace("[numpy, {torch: torch.nn.Dropout}]", "[numpy]")
     (tmp_path / case).write_text(text)
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run(
             [sys.executable, "-m", "harness", *words],

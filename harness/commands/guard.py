@@ -83,7 +83,7 @@ def guarded(command: click.Command, arguments: list[str]) -> int:
 
 
 def _abandon_stdout() -> None:
-    """Where stdout takes no more, drop what it still holds: at its end the interpreter would fail on it, with a code of its own."""
+    """Where stdout takes no more, drop what it holds: at its end the interpreter would fail on it, with a code of its own."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError):

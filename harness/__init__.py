@@ -1,10 +1,10 @@
 """parity-harness: does the same recurrent configuration mean the same computation in every framework?
 
-This module is imported on the far side too, by workers as old as Python 3.6 with NumPy alone, so it imports nothing: the
-Python API (harness/api.py) is imported when one of its names is first used.
+This module is imported on the far side too, by workers as old as Python 3.6 with NumPy alone, so it imports nothing but the
+version: the Python API (harness/api.py) is imported when one of its names is first used.
 """
 
-__version__ = "0.1.0"
+from harness.version import __version__ as __version__
 
 MYPY = False  # what type checkers take for true
 if MYPY:
@@ -12,6 +12,7 @@ if MYPY:
     from harness.api import Runner as Runner
     from harness.api import assert_parity as assert_parity
     from harness.api import run as run
+    from harness.pairs.api import pair as pair
 else:
 
     def __getattr__(name):
@@ -19,4 +20,8 @@ else:
             from harness import api
 
             return getattr(api, name)
-        raise AttributeError("module 'harness' has no attribute {!r}".format(name))
+        if name == "pair":
+            from harness.pairs.api import pair
+
+            return pair
+        raise AttributeError(f"module 'harness' has no attribute {name!r}")

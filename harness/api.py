@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import sys
 import tempfile
@@ -10,23 +9,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from harness import history as histories
-from harness.commands.expression import compile_expression
-from harness.commands.selection import backend_filter, searchable, select_cases, unmatched
-from harness.errors import HarnessError, Problem, UserError
-from harness.execution.plan import expand
+from harness import session
+from harness.errors import Problem, UserError
 from harness.records import Row, Variant
 from harness.reporting import html
 from harness.reporting.exits import Exit
-from harness.reporting.store import StoredRun, read
+from harness.reporting.store import StoredRun
 from harness.reporting.summary import print_summary, summarise
 from harness.reporting.writer import Writer
 from harness.running import Runner as Runner
+from harness.selection.choosing import backend_filter, searchable, select_cases, unmatched
+from harness.selection.expression import compile_expression
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from harness.pairs.compare import PairResult
 
 #: What can be run: a case file, a folder of them, the id of one case, a loaded variant, or a case as a mapping.
 Case: TypeAlias = str | Path | Variant | Mapping[str, Any]
@@ -87,39 +88,42 @@ def run(
         raise UserError("history: only a run with a folder of its own (out=...) can be remembered")
     chosen = select(cases, expression, folder)
     keep = backend_filter([backend] if isinstance(backend, str) else backend, chosen)
-    variants = [variant for variant in chosen if any(expand(variant, keep))]
-    if timeout is not None:
-        variants = [dataclasses.replace(variant, timeout=timeout) for variant in variants]
+    variants = session.with_backends(chosen, keep, timeout)
     if not variants:
         return Result((), Exit.NOTHING, "Nothing was run: no case was selected.")
     database = histories.prepare(out, history) if out is not None else None
     with ExitStack() as stack:
         place = Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        total = sum(1 for variant in variants for _ in expand(variant, keep))
-        count = 0
         writer = stack.enter_context(Writer.of(place, variants, [Path(sys.argv[0]).name]))
         workers = runner or stack.enter_context(Runner(jobs=jobs))
-        for event in workers.run(variants, keep):
-            writer.add(event)
-            count += 1
-        if count != total:
-            raise HarnessError(f"{total} comparisons were planned, and {count} were made")
+        session.store(workers.run(variants, keep), session.comparisons(variants, keep), writer)
         writer.finish()
-        stored = read(place)
+        stored = session.closed(place, database)
         if out is not None:
             html.write(stored)
-        if database is not None:
-            histories.remember(stored, database)
         return Result(tuple(stored.rows()), stored.exit_code, text(stored))
 
 
-def assert_parity(cases: Case | Iterable[Case], **options: Any) -> Result:
+@overload
+def assert_parity(cases: Case | Iterable[Case], /, **options: Any) -> Result: ...
+
+
+@overload
+def assert_parity(original: Any, port: Any, /, **options: Any) -> PairResult: ...
+
+
+def assert_parity(cases: Any, port: Any = None, /, **options: Any) -> Result | PairResult:
     """Run cases, with the options of `run`, and raise AssertionError unless `harness run` would exit with 0.
+    With a second program or model, `assert_parity(original, port, inputs=…)` compares the two (`harness.pair`).
 
     The message is the summary: every difference with its figures, its cause and its place in the case file. A run that
     compared nothing raises too, whether no case was selected, a backend is missing or no implementation can express the case.
     """
     __tracebackhide__ = True  # pytest shows the caller's line
+    if port is not None:
+        from harness.pairs.api import assert_pair
+
+        return assert_pair(cases, port, **options)
     result = run(cases, **options)
     if result.exit_code is not Exit.OK:
         raise AssertionError(result.summary)

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from harness import __version__
 from harness.commands.group import COMMANDS, LazyGroup
 from harness.commands.guard import guarded
+from harness.version import __version__
 
 _EPILOG = """\b
 Examples:

@@ -7,6 +7,7 @@ A user error carries problems, each with its place, so that all of them can be s
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -51,6 +52,17 @@ class UserError(HarnessError):
             problems = [problems]
         self.problems: tuple[Problem, ...] = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+#: What a disk, its quota or its permissions do to a program; theirs to mend who own them, and no bug.
+_SURROUNDINGS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EMFILE, errno.ENFILE}
+)
+
+
+def by_surroundings(error: BaseException) -> bool:
+    """Whether the machine refused something: no bug, and nothing that was asked for wrongly."""
+    return isinstance(error, OSError) and error.errno in _SURROUNDINGS
 
 
 class WorkerError(HarnessError):

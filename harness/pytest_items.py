@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from harness.cases import load
-from harness.commands.selection import backend_filter, reproduce, unmatched
 from harness.errors import UserError
 from harness.execution.plan import expand
-from harness.pytest_plugin import PROPERTY, shared_runner
+from harness.pytest_session import PROPERTY, shared_runner
 from harness.records import BackendRef, Compared, Row, Variant, Verdict
 from harness.reporting.summary import clean, figures
 from harness.reporting.verdicts import COMPARED, DIFFERENCES, SIGNS, severity, told, words, worst
+from harness.selection.choosing import backend_filter, reproduce, unmatched
 
 #: Marks that mean something to pytest itself; a tag of that name only goes with `-k`.
 _PYTESTS_OWN = frozenset(
@@ -142,7 +142,8 @@ def explained(event: Compared) -> str:
     text += lines(rows, place)
     text.append(f"{len(rows)} of {len(event.rows)} checks")
     if event.detail:
-        text += ["", "last words of the worker:", *(f"  {clean(line)}" for line in event.detail.splitlines()[-20:])]
+        whose = "the harness" if any(row.internal for row in rows) else "the worker"
+        text += ["", f"last words of {whose}:", *(f"  {clean(line)}" for line in event.detail.splitlines()[-20:])]
     text.append(f"again: {reproduce(event.variant.id, event.backend.label)}")
     return "\n".join(text)
 

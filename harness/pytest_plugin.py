@@ -14,20 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.pytest_session import PROPERTY, shared_runner
+
 if TYPE_CHECKING:
     from harness.api import Result
-    from harness.running import Runner
 
-#: Name of the item property that says how a case ended; the sum of a session is made from it.
-PROPERTY = "parity"
 _SUFFIXES = (".yaml", ".yml")
 #: What every case has at the left margin; other people's YAML in a folder called `cases` has not all of it.
 _KEYS = tuple(re.compile(rb"""^["']?%b["']?[ \t]*:""" % key, re.MULTILINE) for key in (b"about", b"layer", b"backends"))
 _LARGEST = 1 << 20
 #: What the command line exits with where nothing could be compared.
 _NOTHING_COMPARED = 10
-
-_runner = pytest.StashKey["Runner"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -85,16 +82,6 @@ def is_case(path: Path, config: pytest.Config) -> bool:
     except OSError:
         return False
     return sum(bool(key.search(text)) for key in _KEYS) >= 2
-
-
-def shared_runner(config: pytest.Config) -> Runner:
-    """The session's workers: started when first needed, each framework once, ended with the session."""
-    if _runner not in config.stash:
-        from harness.running import Runner
-
-        config.stash[_runner] = runner = Runner()
-        config.add_cleanup(runner.close)
-    return config.stash[_runner]
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from harness.errors import Place
+from harness.noises import Site as Site
 from harness.tape import Draw
 
 Arrays = dict[str, np.ndarray]
@@ -22,8 +23,15 @@ Draws = dict[str, Draw]
 
 #: The check whose row says that a backend could not be started or is not installed.
 AVAILABLE = "backend.available"
+#: The row of a job that gave nothing: it could not be run to its end.
+RAN = "run.completes"
+#: The row of an output of another shape than the case asks for.
+SHAPE = "value.shape"
+#: The row of a comparison in which the harness itself failed.
+INTERNAL = "run.internal"
+#: What readers see behind the label of a recipe. People copy it, so it may stand there in `--backend` too.
+RECIPE = " [recipe]"
 
-BACKENDS = ("numpy", "tensorflow", "torch", "jax")
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -42,46 +50,48 @@ class Verdict(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """One dropout site: where randomness acts and how.
+class Aim(StrEnum):
+    """What a row's limit is to its figure."""
 
-    at       `input`, `output`, `state.h`, `state.c`, `weight.recurrent`, `embedding.rows`, `between_layers`.
-    rate     probability in [0, 1] that an element is dropped (for gaussian: the rate that sets its spread).
-    noise    `bernoulli`, `gaussian` (multiplicative), `additive` (N(0, stddev**2)), `alpha`, `masked_additive`.
-    shared   names of the axes over which one mask is shared, e.g. ("time",); a subset of `axes`.
-    scale    `inverted`: survivors are divided by the keep probability; `none`.
-    axes     names of the canonical axes of this site's array, e.g. ("gates", "batch", "time", "features").
-    shape    the canonical shape, shared axes having size 1: what one mask of this site looks like.
-    full     the same with every axis at its whole size.
-    stddev   of additive noise, in units of the input.
+    #: The figure shall not exceed it: an error and its bound.
+    MOST = "at most"
+    #: The figure shall not fall below it: a p-value and its level.
+    LEAST = "at least"
+    #: The value that the figure estimates: a rate, a ratio.
+    MEET = "expected"
+
+
+class Role(StrEnum):
+    """What a pass is for; checks look for it.
+
+    The first two are the case's own mode; EVAL is also the evaluation pass beside training.
     """
 
-    at: str
-    rate: float
-    noise: str = "bernoulli"
-    shared: tuple[str, ...] = ()
-    scale: str = "inverted"
-    axes: tuple[str, ...] = ()
-    shape: tuple[int, ...] = ()
-    stddev: float = 0.0
-    full: tuple[int, ...] = ()
+    TRAIN = "train"
+    EVAL = "eval"
+    #: The first seed again.
+    REPEAT = "repeat"
+    #: Another seed, where the case has one alone.
+    OTHER = "other"
+    #: A second call of the same layer after one seeding, a third one, and a second one in evaluation.
+    AGAIN = "again"
+    THIRD = "third"
+    EVAL_AGAIN = "eval_again"
+    #: A second call of a layer that keeps its states: from where the first one left them, and after they were reset.
+    CONTINUED = "continued"
+    RESET = "reset"
 
     @property
-    def keep(self) -> float:
-        """The keep probability, 1 - rate."""
-        return 1.0 - self.rate
+    def calls(self) -> int:
+        """How often the layer is called after its one seeding."""
+        if self is Role.THIRD:
+            return 3
+        return 2 if self in (Role.AGAIN, Role.EVAL_AGAIN, Role.CONTINUED, Role.RESET) else 1
 
     @property
-    def draws(self) -> tuple[str, ...]:
-        """The kinds of draw one mask takes, in order: `bernoulli` and/or `normal`."""
-        return {
-            "bernoulli": ("bernoulli",),
-            "alpha": ("bernoulli",),
-            "gaussian": ("normal",),
-            "additive": ("normal",),
-            "masked_additive": ("bernoulli", "normal"),
-        }[self.noise]
+    def resets(self) -> bool:
+        """Whether the states that the layer keeps are reset before the last call."""
+        return self is Role.RESET
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +224,10 @@ class Variant:
 class Pass:
     """One call of an implementation within a job.
 
-    role  `train` (or the case's mode), `repeat` (the same seed again), `eval`, `again` (a second call after one seeding),
-          `continued` and `reset` (a second call of a layer that keeps its states, without and after a reset).
     tape  canonical decisions (bool) and standard normals by site, for replay; None: the framework draws.
     """
 
-    role: str
+    role: Role
     seed: int
     mode: str
     tape: Arrays | None = None
@@ -231,6 +239,8 @@ class PassResult:
     """What one pass gave. `draws` are canonical, by site and draw kind: `input`, or `input/normal` beside it.
 
     order   (site, native shape) of every draw in the order in which it was made; the site is "" for one that is not used.
+    other   the same where the program decides from uniforms the other way round, of a replayed tape (comparison.keep_rules).
+    anew    whether the last two of several calls drew the same bits, and kept no layer: each made its own and seeded it.
     """
 
     outputs: Arrays
@@ -239,13 +249,16 @@ class PassResult:
     note: str = ""
     seconds: float = 0.0
     order: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    anew: bool = False
+    other: PassResult | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
     """All passes of one (variant, backend), or the one verdict that stands for them.
 
-    native  the framework's own parameters and states (harness.adapters.base.Adapter.native), where they were asked for;
+    check   the check whose row says the verdict, where there is one.
+    native  the framework's own parameters and states (frameworks.contract.adapter.Adapter.native), where they were asked for;
             native_failure why there are none.
     """
 
@@ -253,6 +266,7 @@ class JobResult:
     backend: BackendRef
     passes: tuple[tuple[Pass, PassResult], ...] = ()
     verdict: Verdict | None = None
+    check: str = ""
     message: str = ""
     detail: str = ""
     failed: Pass | None = None
@@ -269,8 +283,10 @@ class JobResult:
 class Row:
     """One row of the table: one (case, backend, check).
 
-    measured and limit are in `unit`; where is the place of the worst element; cause says why a row is not a pass, note
-    what else was seen (a p-value and its draws, the rounding rule that fits).
+    measured and limit are in `unit`, aim says what the one is to the other; where is the place of the worst element; cause says
+    why a row is not a pass, note what else was seen (a p-value and its draws, the rounding rule that fits).
+    name      the implementation's label; recipe: it is the loop that people write where no native layer exists.
+    internal  an error of the harness itself.
     """
 
     case: str
@@ -294,6 +310,9 @@ class Row:
     name: str = ""
     place: str = ""
     note: str = ""
+    internal: bool = False
+    recipe: bool = False
+    aim: Aim = Aim.MOST
 
     def flat(self) -> dict[str, Any]:
         """The row as one flat dict of plain values, for a data frame."""
@@ -301,6 +320,19 @@ class Row:
         row["verdict"] = str(self.verdict)
         row["variant"] = " ".join(f"{key}={value}" for key, value in self.variant.items())
         return row
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception of the harness's own while one comparison was made (harness.internal).
+
+    phase  when, as in "while its rows were judged". bug: ours to mend; else the machine's or the user's.
+    """
+
+    phase: str
+    text: str
+    trace: str
+    bug: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +354,7 @@ class Compared:
     """What comparison says of one (variant, backend): its rows, and the masks that reports draw.
 
     masks   canonical, by site: bool where kept, or float32 standard normals for other noise; of the first seed.
-    detail  a traceback or a worker's last words, for a job that gave nothing.
+    detail  a traceback or a worker's last words, for a job that gave nothing; tracebacks of our own failures.
     profile what the implementation was measured to do (harness.comparison.profile).
     again   p-values of the statistical rows that are suspicious, by check: they are to be tried again on fresh draws.
     charts  figures that reports draw, plain values (harness.comparison.charts).

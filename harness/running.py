@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from harness.comparison.compare import compare
 from harness.comparison.context import Context
-from harness.comparison.retry import sampled, second_stage
+from harness.comparison.retry import sampled, second_stage, unsettled
 from harness.comparison.sampling import staged
-from harness.execution.plan import PlannedJob, expand, passes_of, planned, second_call
+from harness.execution.plan import PlannedJob, expand, later_calls, passes_of, planned
 from harness.execution.pool import Pool
 from harness.execution.retry import fresh_jobs
-from harness.records import Arrays, BackendRef, Compared, JobResult, Variant
+from harness.internal import Phases, failure, noted
+from harness.records import Arrays, BackendRef, Compared, JobResult, Pass, Variant, Verdict
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Runner:
         self._profile = profile
         self._context: Context | None = None
         self._pool: Pool[Compared | JobResult, Context | Afresh] = Pool(
-            self._consume, lambda context: context.arrays(), on_start, jobs
+            self._consume, lambda context: context.arrays(), on_start, jobs, self._failed
         )
 
     def __enter__(self) -> Runner:
@@ -68,6 +69,8 @@ class Runner:
     ) -> Iterator[Compared]:
         """Run every (variant, implementation) and compare it; yields in plan order, however the workers finish.
 
+        An exception of ours costs the comparison in which it was raised: that gets an `error` row (harness.internal).
+
         select  which backends to run; the others are left out of the plan.
         """
         for _, compared in self._pool.run(self._tasks(variants, select)):
@@ -79,19 +82,26 @@ class Runner:
 
         Seldom: a right implementation's row is suspicious once in ten thousand.
         """
-        context = Context(compared.variant)
-        jobs = fresh_jobs(compared.variant, compared.backend, staged().factor)
-        drawn = [result for _, result in self._pool.run((job, Afresh(context)) for job in jobs)]
-        return second_stage(compared, [one for one in drawn if isinstance(one, JobResult)], context, self._day)
+        try:
+            context = Context(compared.variant)
+            jobs = fresh_jobs(compared.variant, compared.backend, staged().factor)
+            drawn = [result for _, result in self._pool.run((job, Afresh(context)) for job in jobs)]
+            return second_stage(compared, [one for one in drawn if isinstance(one, JobResult)], context, self._day)
+        except Exception as error:
+            return noted(unsettled(compared), [failure(error, "its suspicious rows were tried again")])
 
     def _tasks(
         self, variants: Iterable[Variant], select: Callable[[BackendRef], bool]
     ) -> Iterator[tuple[PlannedJob, Context]]:
         for variant in variants:
             context = self._shared(variant)
-            passes = passes_of(variant, self._profile)
+            passes: tuple[Pass, ...] | None = None
             for ref in expand(variant, select):
-                job = planned(variant, ref, second_call(variant, ref, passes))
+                try:
+                    passes = passes_of(variant, self._profile) if passes is None else passes
+                    job = planned(variant, ref, later_calls(variant, ref, passes))
+                except Exception as error:
+                    job = PlannedJob(variant, ref, failure=error)
                 yield dataclasses.replace(job, profile=self._profile), context
 
     def _shared(self, variant: Variant) -> Context:
@@ -103,7 +113,29 @@ class Runner:
     def _consume(self, result: JobResult, context: Context | Afresh) -> Compared | JobResult:
         if isinstance(context, Afresh):
             return sampled(result, context.context)
-        return compare(result, context, self._day)
+        return conclude(result, context, self._day)
+
+    def _failed(self, job: PlannedJob, context: Context | Afresh, error: Exception) -> Compared:
+        """The comparison of a job that came to no result by an exception of ours."""
+        if isinstance(context, Afresh):
+            raise error
+        phase = "it was planned" if job.failure is error else "it was run"
+        return noted(Compared(job.variant, job.backend), [failure(error, phase)])
+
+
+def conclude(result: JobResult, context: Context, today: datetime.date) -> Compared:
+    """What a run says of one job: its comparison, and the causes of what differs. Raises nothing of ours (harness.internal)."""
+    judged = compare(result, context, today)
+    compared, evidence = judged.compared, judged.evidence
+    bad = (Verdict.FAIL, Verdict.ERROR)
+    if evidence is None or all(row.verdict not in bad for row in compared.rows):
+        return compared
+    # The search is not imported before something differs.
+    from harness.diagnosis.diagnose import explained
+
+    phases = Phases()
+    compared = phases.attempt("its causes were looked for", lambda: explained(compared, evidence), compared)
+    return noted(compared, phases.failures)
 
 
 def run(

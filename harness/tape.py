@@ -7,7 +7,7 @@ the canonical layout (batch-major; see `Slot`).
 Imported by workers: Python 3.6 syntax, NumPy alone.
 """
 
-from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -20,6 +20,8 @@ UNUSED = ""
 
 #: How a framework turns a uniform u into a decision. The name is the formula for "kept".
 KEEP_RULES = ("u >= rate", "u < keep", "floor(keep + u)")
+#: The rule that decides the other way round from the two ends of [0, 1), of each.
+OPPOSITE = {"u >= rate": "u < keep", "floor(keep + u)": "u < keep", "u < keep": "u >= rate"}
 
 
 class Draw(NamedTuple):
@@ -29,7 +31,8 @@ class Draw(NamedTuple):
             framework drew them, that is with `mean` and `stddev` of params already applied).
     values  the array; its layout is the framework's until a slot has translated it.
     rule    for `uniform`: one of KEEP_RULES, how this framework decides from u; else "".
-    params  what the border was asked for: `keep` (bernoulli), `mean` and `stddev` (normal), where it is known there.
+    params  what the border was asked for: `keep` (bernoulli), `mean` and `stddev` (normal), where it is known there. On a tape:
+            `rate`, where a program decides from uniforms itself.
     site    the dropout site, once a slot has named it.
     """
 
@@ -38,6 +41,25 @@ class Draw(NamedTuple):
     rule: str = ""
     params: Dict[str, float] = {}
     site: str = ""
+
+    def may_drop(self, rate: float) -> bool:
+        """Whether a program may read this draw the other way round: a uniform that it compares itself, or a decision that it
+        asked for with the probability to be dropped.
+        """
+        keep = self.params.get("keep")
+        if self.kind == UNIFORM:
+            # Where the border was told what to keep, it decides.
+            return keep is None
+        # A rate that a tensor of bfloat16 holds is off by so much.
+        return self.kind == BERNOULLI and keep is not None and abs(keep - rate) <= 2.0**-8
+
+    def other_way(self) -> "Draw":
+        """The same draw read the other way round."""
+        if self.kind != BERNOULLI:
+            return self._replace(rule=OPPOSITE.get(self.rule, self.rule))
+        keep = self.params.get("keep")
+        params = dict(self.params) if keep is None else dict(self.params, keep=1.0 - keep)
+        return self._replace(values=~np.asarray(self.values, dtype=bool), params=params)
 
 
 class Slot(NamedTuple):
@@ -97,6 +119,27 @@ def decisions(draw: Draw, rate: float) -> np.ndarray:
     if draw.rule == "floor(keep + u)":
         return np.asarray(np.floor(scalar(1.0 - rate) + u) >= 1)
     raise TapeMismatch("unknown keep rule %r" % draw.rule)
+
+
+def deciding_uniforms(
+    kept: np.ndarray, rule: str, rate: Optional[float], top: float, stored: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Uniforms, float64, that decide as `kept` says by a rule.
+
+    rate    spread over both sides of its threshold: a program that compares with another one, keep for rate say, decides
+            otherwise about many of them. None: the two ends of [0, 1), which decide so whatever the rate is.
+    top     the largest number below 1 of the format that they are stored in.
+    stored  uniforms as that format has them. What its rounding would decide otherwise lies at an end.
+    """
+    low = kept if rule == "u < keep" else ~kept
+    ends = np.where(low, 0.0, top)
+    if rate is None:
+        return ends
+    # Equidistributed (the golden ratio's multiples), and away from the threshold by more than the rounding of it.
+    spread = 0.02 + 0.96 * ((0.5 + 0.6180339887498949 * np.arange(kept.size)) % 1.0).reshape(kept.shape)
+    edge = 1.0 - rate if rule == "u < keep" else rate
+    inner = np.where(low, edge * spread, edge + (1.0 - edge) * spread)
+    return np.where(decisions(Draw(UNIFORM, stored(inner), rule), rate) == kept, inner, ends)
 
 
 def standard_normal(draw: Draw) -> np.ndarray:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from harness.execution.building import problem
-from harness.execution.environments import descriptions
+from harness.environments import descriptions
+from harness.environments.building import problem
 from harness.reporting.store import StoredRun, read
 from harness.reporting.verdicts import missing
 

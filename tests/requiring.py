@@ -40,7 +40,7 @@ def named(reason: str, words: Sequence[str]) -> str:
 
 
 def _here(word: str) -> bool:
-    from harness.execution.environments import descriptions, resolve
+    from harness.environments import descriptions, resolve
 
     if word in descriptions():
         return resolve(word) is not None

@@ -18,10 +18,11 @@ ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(?:python|yaml) (\S+/\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILES = dict(BLOCK.findall((ROOT / "docs" / "adding.md").read_text(encoding="utf-8")))
 NUMPY, TORCH, KIND = (
-    "harness/adapters/numpy_dropconnect.py",
-    "harness/adapters/torch_dropconnect.py",
+    "harness/frameworks/numpy/dropconnect.py",
+    "harness/frameworks/torch/dropconnect.py",
     "harness/layers/dropconnect.py",
 )
+RECORD, LAYER = "harness/frameworks/purepython/__init__.py", "harness/frameworks/purepython/dropout.py"
 
 
 @pytest.fixture(scope="module")
@@ -46,16 +47,16 @@ def harness(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def run(folder: Path, *words: str) -> tuple[int, list[dict[str, str]]]:
+def run(folder: Path, *words: str, case: str = "dropconnect") -> tuple[int, list[dict[str, str]]]:
     """The case's exit code and rows."""
-    done = harness(folder, "run", "cases/dropconnect.yaml", "--out", "reports/latest", "-q", *words)
+    done = harness(folder, "run", f"cases/{case}.yaml", "--out", "reports/latest", "-q", *words)
     assert done.returncode in (0, 1), done.stderr
     with (folder / "reports" / "latest" / "results.csv").open(encoding="utf-8", newline="") as table:
         return done.returncode, list(csv.DictReader(table))
 
 
-def test_the_page_has_a_kind_two_adapters_and_a_case() -> None:
-    assert list(FILES) == [KIND, NUMPY, TORCH, "cases/dropconnect.yaml"]
+def test_the_page_has_a_kind_two_adapters_a_framework_and_their_cases() -> None:
+    assert list(FILES) == [KIND, NUMPY, TORCH, RECORD, LAYER, "cases/purepython.yaml", "cases/dropconnect.yaml"]
     assert [name for name in FILES if (ROOT / name).exists()] == []
 
 
@@ -103,6 +104,34 @@ def test_a_fault_in_any_of_them_is_caught(project: Path, file: str, right: str, 
         code, rows = run(project, "--backend", "numpy")
     finally:
         (project / file).write_text(text, encoding="utf-8")
+    assert code == 1
+    assert check in {row["check"] for row in rows if row["verdict"] == "fail"}
+
+
+def test_a_framework_is_found_by_its_folder_and_its_case_passes(project: Path) -> None:
+    code, rows = run(project, case="purepython")
+    assert code == 0
+    assert {row["verdict"] for row in rows} == {"pass"}
+    assert {row["backend"] for row in rows} == {"purepython", "numpy"}
+    assert {"mask.rate", "scale.survivors", "gradient.x", "identity.eval"} <= {row["check"] for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "check"),
+    [
+        ("random.Random(job.seed)", "random.Random(7)", "mask.other_seed"),
+        ("uniform >= rate", "uniform >= 0.5", "value.y"),
+        ('{"x": job.cotangents["y"] * scale}', '{"x": job.cotangents["y"]}', "gradient.x"),
+    ],
+)
+def test_a_fault_in_the_framework_is_caught(project: Path, right: str, wrong: str, check: str) -> None:
+    text = FILES[LAYER]
+    assert text.count(right) == 1
+    try:
+        (project / LAYER).write_text(text.replace(right, wrong), encoding="utf-8")
+        code, rows = run(project, "--backend", "purepython", case="purepython")
+    finally:
+        (project / LAYER).write_text(text, encoding="utf-8")
     assert code == 1
     assert check in {row["check"] for row in rows if row["verdict"] == "fail"}
 

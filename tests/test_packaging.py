@@ -62,7 +62,7 @@ def test_every_file_of_the_package_is_shipped_with_it() -> None:
 def test_a_source_distribution_has_its_tests_and_its_documentation() -> None:
     lines = [line.split() for line in (ROOT / "MANIFEST.in").read_text(encoding="utf-8").splitlines()]
     taken = {word for verb, *words in filter(None, lines) if verb in ("graft", "include") for word in words}
-    by_setuptools = {"harness", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"}
+    by_setuptools = {"harness", "parity_pytest.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"}
     top = {name.split("/")[0] for name in tracked()}
     assert top - {word.split("/")[0] for word in taken} - by_setuptools - NOT_SHIPPED == set()
     assert [word for word in taken if not (ROOT / word).exists()] == []

@@ -334,4 +334,30 @@ def test_a_project_without_cases_loads_nothing(tmp_path: Path) -> None:
 
 def test_the_entry_point() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
-    assert declared == {"harness": "harness.pytest_plugin"}
+    assert declared == {"parity-harness": "parity_pytest"}
+
+
+def test_the_entry_point_collects_cases(tmp_path: Path) -> None:
+    code, output = call(write(tmp_path, {"cases/a.yaml": DROPOUT}), "-q", plugins=("parity_pytest",))
+    assert code == 0, output
+    assert "passed" in output
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"harness/__init__.py": "answer = 42\n"},
+        {"harness.py": "answer = 42\n"},
+        # A package that would not survive being imported for nothing.
+        {"harness/__init__.py": "import sys\nassert 'test_own' in sys.modules\nanswer = 42\n"},
+    ],
+    ids=["package", "module", "package with side effects"],
+)
+def test_a_project_with_a_harness_of_its_own_keeps_its_tests(own: dict[str, str], tmp_path: Path) -> None:
+    test = "import harness\n\ndef test():\n    assert harness.answer == 42\n"
+    strict = "[pytest]\nfilterwarnings = error\n"
+    project = write(tmp_path, {**own, "test_own.py": test, "pytest.ini": strict, "cases/a.yaml": DROPOUT})
+    code, output = call(project, plugins=("parity_pytest",))
+    assert code == 0, output
+    assert "1 passed" in output
+    assert output.count("named harness of its own") == 1

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from harness.execution import building
+from harness.environments import building
 from tests.reporting import fakes
 
 ROOT = Path(__file__).parent.parent

@@ -9,14 +9,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path as FilePath
 from typing import Any
 
-from harness.adapters._options import wanted
-from harness.adapters.base import Implementation, implementations
 from harness.cases.arrays import ArrayReader, resolve_file
 from harness.cases.matrix import identity, value_text
 from harness.cases.problems import Complaints, Path, show, validate
 from harness.cases.schema import BackendEntry, ExpectEntry, RecordedEntry, TargetEntry
 from harness.errors import Place, did_you_mean
-from harness.records import BACKENDS, ArraySpec, BackendRef, Expectation
+from harness.frameworks.contract.adapter import Implementation, implementations
+from harness.frameworks.contract.framework import backends, frameworks
+from harness.frameworks.contract.options import wanted
+from harness.records import ArraySpec, BackendRef, Expectation
 
 #: The environment name that means the interpreter at hand.
 CURRENT = "current"
@@ -100,7 +101,7 @@ class BackendList:
             return self._target(entry, where)
         settings = BackendEntry.model_fields
         named = [key for key in entry if key not in settings]
-        known = [key for key in named if key in BACKENDS]
+        known = [key for key in named if key in backends()]
         if len(known) > 1:
             self.complaints.add(where, f"names {len(known)} backends; give each an entry of its own")
             return None
@@ -111,7 +112,7 @@ class BackendList:
                     self.complaints.add((*where, key), message, key=True)
             return None
         if not named or len(named) > 1:
-            message = f"must name a backend ({', '.join(BACKENDS)}), or have a target or recorded outputs"
+            message = f"must name a backend ({', '.join(backends())}), or have a target or recorded outputs"
             self.complaints.add(where, message)
             return None
         backend = named[0]
@@ -123,9 +124,9 @@ class BackendList:
     ) -> BackendRef | None:
         """One implementation, or where `name` is None a whole backend. `at` is where the backend is named."""
         complain = self.complaints.add
-        if backend not in BACKENDS:
-            near = did_you_mean(backend, BACKENDS)
-            complain(at, f"unknown backend {backend!r}{near}; there are: {', '.join(BACKENDS)}", key=at != where)
+        if backend not in backends():
+            near = did_you_mean(backend, backends())
+            complain(at, f"unknown backend {backend!r}{near}; there are: {', '.join(backends())}", key=at != where)
             return None
         if name is not None and not isinstance(name, str):
             complain(at, f"must be an import name, such as torch.nn.LSTM, not {show(name)}")
@@ -188,7 +189,7 @@ class BackendList:
         """Complain about an environment that nothing describes. A stored case is read where others are described."""
         if name in ("", CURRENT) or not self.ported:
             return
-        from harness.execution.environments import descriptions
+        from harness.environments import descriptions
 
         known = (CURRENT, *descriptions())
         if name not in known:
@@ -201,7 +202,7 @@ class BackendList:
             return None
         before = len(self.complaints)
         environment = self._environment(found.environment, where)
-        if found.framework == "jax" and "jit" in found.options:
+        if frameworks()[found.framework].jit and "jit" in found.options:
             self._check_option("jit", found.options["jit"], True, None, (*where, "options", "jit"))
         file, _, function = found.target.rpartition(":")
         file = resolve_file(self.folder, file)

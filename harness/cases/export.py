@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from harness.adapters.base import implementations
 from harness.cases.schema import (
     BackendEntry,
     CaseFile,
@@ -23,8 +22,9 @@ from harness.cases.schema import (
     TargetEntry,
     ValuesEntry,
 )
+from harness.frameworks.contract.adapter import implementations
+from harness.frameworks.contract.framework import backends
 from harness.layers.base import DropoutSpec, LayerKind, kinds
-from harness.records import BACKENDS
 
 #: The exported schema that editors and the documentation point to.
 SCHEMA_FILE = Path(__file__).with_name("case.schema.json")
@@ -67,7 +67,7 @@ def json_schema() -> Json:
     arrays: Json = {"type": "object", "additionalProperties": _ref("Array")}
     properties["weights"]["anyOf"] = [_ref("FillEntry"), _ref("FileEntry"), arrays]
     properties["backends"]["items"] = {
-        "anyOf": [{"enum": list(BACKENDS)}, *map(_ref, ("BackendEntry", "TargetEntry", "RecordedEntry"))]
+        "anyOf": [{"enum": list(backends())}, *map(_ref, ("BackendEntry", "TargetEntry", "RecordedEntry"))]
     }
     properties["expect"]["items"] = _ref("ExpectEntry")
     matrix = {**_ref("MatrixEntry"), "description": properties["matrix"]["description"]}
@@ -101,18 +101,20 @@ def _define(model: type[BaseModel], name: str, definitions: Json) -> None:
 
 def _backend_entry(settings: Json) -> Json:
     """An entry names exactly one backend, beside the settings that all of them take."""
-    named = {backend: {"type": ["string", "null"], "description": "Import name of the layer."} for backend in BACKENDS}
+    named = {
+        backend: {"type": ["string", "null"], "description": "Import name of the layer."} for backend in backends()
+    }
     return {
         **settings,
         "properties": {**named, **settings["properties"]},
-        "oneOf": [{"required": [backend]} for backend in BACKENDS],
+        "oneOf": [{"required": [backend]} for backend in backends()],
     }
 
 
 def _for_layer(kind: LayerKind) -> Json:
     """What a case of one layer kind may say in `config`, `dropout` and `backends`."""
     entry: Json = {"type": "object", "properties": {}}
-    for backend in BACKENDS:
+    for backend in backends():
         names = sorted(name for where, layer, name in implementations() if (where, layer) == (backend, kind.name))
         entry["properties"][backend] = {"anyOf": [{"enum": [*names, None]}, _ref("placeholder")]}
     then: Json = {

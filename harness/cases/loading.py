@@ -19,34 +19,50 @@ from harness.records import Variant
 SUFFIXES = (".yaml", ".yml")
 
 
-def load(paths: Iterable[Path | str]) -> list[Variant]:
+def load(paths: Iterable[Path | str], pairs: list[str] | None = None) -> list[Variant]:
     """Load case files, and all of the folders among `paths` with what lies below, in order of name.
+
+    pairs  gets the names of the folders' files that are pairs of programs, and no cases.
 
     Raises UserError with every problem of every file.
     """
     collecting = gc.isenabled()
     gc.disable()  # loading makes many small objects and no cycles; collecting would cost a third of the time
     try:
-        return list(iterate(paths))
+        return list(iterate(paths, pairs))
     finally:
         if collecting:
             gc.enable()
 
 
-def iterate(paths: Iterable[Path | str]) -> Iterator[Variant]:
+def iterate(paths: Iterable[Path | str], pairs: list[str] | None = None) -> Iterator[Variant]:
     """Like `load`, one variant at a time. The UserError comes after the last good variant."""
     problems: list[Problem] = []
+    paths = list(paths)
+    named = {display_name(Path(path)) for path in paths}
     for file, name in files(paths, problems):
         try:
             document = read(file, name)
         except UserError as error:
             problems.extend(error.problems)
             continue
+        if is_pair(document.value):
+            # A folder may hold both; what is asked for by name is told.
+            if name in named:
+                problems.append(Problem(f"is a pair of programs: harness pair {name}", Place(name)))
+            elif pairs is not None:
+                pairs.append(name)
+            continue
         builder = Builder(document, folder_of(name))
         yield from builder.variants()
         problems.extend(sorted(builder.problems, key=_position))
     if problems:
         raise UserError(problems)
+
+
+def is_pair(value: object) -> bool:
+    """Whether a document's yardstick is a program instead of a layer kind (harness.pairs.case)."""
+    return isinstance(value, dict) and isinstance(value.get("reference"), dict) and "layer" not in value
 
 
 def _position(problem: Problem) -> tuple[int, int]:
@@ -85,6 +101,9 @@ def files(paths: Iterable[Path | str], problems: list[Problem]) -> Iterator[tupl
             found = [(file, _below_name(name, file[len(str(path)) :])) for file in _below(str(path))]
             if not found:
                 problems.append(Problem("holds no case (*.yaml, *.yml)", Place(name)))
+        elif path.suffix in (".py", ".ipynb"):
+            problems.append(Problem(f"is Python, no case{_case_of(path)}", Place(name)))
+            continue
         else:
             found = [(str(path), name)]
         for file, file_name in found:
@@ -100,6 +119,15 @@ def _near(path: Path) -> str:
     except OSError:
         return ""
     return did_you_mean(path.name, beside)
+
+
+def _case_of(path: Path) -> str:
+    """The case file beside a port, as a hint; else how to make one."""
+    beside = [path.with_suffix(suffix) for suffix in SUFFIXES]
+    there = next((case for case in beside if case.is_file()), None)
+    if there is not None:
+        return f"; did you mean {display_name(there)}?"
+    return "; `harness init my_port.py` writes a port and a case that compares it"
 
 
 def _below(folder: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from harness.frameworks.contract.framework import ported
 from harness.records import DTYPES
 
 #: Seeds that every framework takes: NumPy's legacy seeding stops at 32 bits.
@@ -40,7 +41,6 @@ FILLS = {
 }
 """Fills and the settings that each one takes."""
 
-MODES = ("train", "eval")
 DRAWS = ("native", "replay", "predicted")
 
 Text = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
@@ -75,14 +75,14 @@ def _target(value: str) -> str:
 Target = Annotated[str, AfterValidator(_target), WithJsonSchema({"type": "string", "pattern": _TARGET})]
 
 
-class Part(BaseModel):
+class StrictModel(BaseModel):
     """Base of the models: unknown keys refused, no conversion between types."""
 
     # Deferred: most commands validate with few of the models, or with none.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
-class ExpectEntry(Part):
+class ExpectEntry(StrictModel):
     """A known difference of a framework: it is shown, and does not fail the run."""
 
     backend: Text = Field(
@@ -104,7 +104,7 @@ class ExpectEntry(Part):
     )
 
 
-class FillEntry(Part):
+class FillEntry(StrictModel):
     """An array made from a rule."""
 
     shape: list[Annotated[int, Field(ge=1)]] | None = Field(
@@ -122,7 +122,7 @@ class FillEntry(Part):
     value: float = Field(default=0.0, description="The value of constant.")
 
 
-class FileEntry(Part):
+class FileEntry(StrictModel):
     """An array from a NumPy file beside the case."""
 
     file: Text = Field(description="A .npy or .npz file, seen from the case's folder.")
@@ -134,7 +134,7 @@ class FileEntry(Part):
     )
 
 
-class ValuesEntry(Part):
+class ValuesEntry(StrictModel):
     """An array written out."""
 
     values: Any = Field(description="Nested lists of numbers.")
@@ -143,7 +143,7 @@ class ValuesEntry(Part):
     )
 
 
-class BackendEntry(Part):
+class BackendEntry(StrictModel):
     """One implementation of a backend, or a whole backend, with its settings. The key is the backend."""
 
     options: dict[str, Any] = Field(default_factory=dict, description="Choices of this implementation alone.")
@@ -151,17 +151,23 @@ class BackendEntry(Part):
     environment: Text | None = Field(default=None, description="Interpreter and versions; `current` for this one.")
 
 
-class TargetEntry(Part):
+if TYPE_CHECKING:
+    Ported = str
+else:
+    Ported = Literal[ported()]
+
+
+class TargetEntry(StrictModel):
     """A user's own code, driven by the same draws."""
 
     name: Text = Field(description="What rows are called.")
-    framework: Literal["numpy", "tensorflow", "torch", "jax"] = Field(description="What the code is written in.")
+    framework: Ported = Field(description="What the code is written in.")
     target: Target = Field(description="file.py:function, the file seen from the case's folder.")
     options: dict[str, Any] = Field(default_factory=dict, description="Passed to the function as case.options.")
     environment: Text | None = Field(default=None, description="Interpreter and versions; `current` for this one.")
 
 
-class RecordedEntry(Part):
+class RecordedEntry(StrictModel):
     """Numbers printed in a document, standing as a backend."""
 
     name: Text = Field(description="What rows are called.")
@@ -193,7 +199,7 @@ class MatrixEntry(BaseModel):
     )
 
 
-class PredictEntry(Part):
+class PredictEntry(StrictModel):
     """Whose masks to replay: predicted from the seed, with that framework not even installed."""
 
     like: Text = Field(description="The API by its import name, such as torch.nn.Dropout.")
@@ -203,7 +209,7 @@ class PredictEntry(Part):
     backend: Text | None = Field(default=None, description="Keras's backend: tensorflow, torch, jax or numpy.")
 
 
-class CaseFile(Part):
+class CaseFile(StrictModel):
     """One case: a layer, its data, its dropout, and the backends that shall mean the same."""
 
     about: Text = Field(description="What the case asks, and the answer, in a sentence or two.")

@@ -50,13 +50,12 @@ def update(folder: str, file: str, partial: bool, in_ci: bool) -> int:
     old = read(path) if path.exists() else Baseline()
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     after = dump(merged(old, from_run(run), partial=partial))
+    # Written before anything is printed: who reads the output may close it after the first line.
+    if before != after:
+        write_whole(path, after)
+    click.echo(f"{file} {'updated' if before != after else 'is up to date'}", err=True)
     for line in difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm="", n=2):
         click.echo(line)
-    if before == after:
-        click.echo(f"{file} is up to date", err=True)
-    else:
-        write_whole(path, after)
-        click.echo(f"{file} updated", err=True)
     return 0
 
 
@@ -70,10 +69,10 @@ def show(file: str, expression: str, as_json: bool) -> int:
     from pathlib import Path
 
     from harness.commands.console import print_json
-    from harness.commands.expression import compile_expression
     from harness.gate.baseline import read
     from harness.reporting.summary import plural
     from harness.reporting.verdicts import ORDER, words
+    from harness.selection.expression import compile_expression
 
     matches = compile_expression(expression)
     known = read(Path(file))

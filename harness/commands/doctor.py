@@ -17,9 +17,6 @@ Examples:
   harness doctor --json
 """
 
-#: What `pip install` takes for each backend.
-EXTRAS = {"tensorflow": "parity-harness[tensorflow]", "torch": "parity-harness[torch]", "jax": "parity-harness[jax]"}
-
 
 @click.command(epilog=_EPILOG)
 @options.as_json
@@ -42,7 +39,7 @@ def doctor(as_json: bool, verbose: int) -> int:
 
 def examine() -> dict[str, Any]:
     """Backends, implementations and interpreters, as plain values."""
-    from harness.execution.interpreters import find_interpreters
+    from harness.environments.interpreters import find_interpreters
     from harness.reporting.machine import describe
 
     return {
@@ -56,14 +53,14 @@ def examine() -> dict[str, Any]:
 
 def backends() -> list[dict[str, Any]]:
     """Every backend with its packages and implementations; `missing` names the packages that it lacks."""
-    from harness.adapters.base import implementations
-    from harness.execution.environments import offers, split_need
-    from harness.records import BACKENDS
+    from harness.environments import offers, split_need
+    from harness.frameworks.contract.adapter import implementations
+    from harness.frameworks.contract.framework import backends as words
     from harness.reporting.machine import version_of
 
     here: dict[str, bool] = {}
     result = []
-    for backend in BACKENDS:
+    for backend in words():
         own = sorted(
             (one for one in implementations().values() if one.backend == backend), key=lambda one: (one.layer, one.name)
         )
@@ -93,6 +90,8 @@ def backends() -> list[dict[str, Any]]:
 def _print(found: dict[str, Any], console: Console, verbose: int) -> None:
     from rich.text import Text
 
+    from harness.frameworks.contract.framework import frameworks
+
     machine = found["machine"]
     console.print(
         Text(f"harness {machine['harness']}, Python {machine['python']}, {machine['cpu']} ({machine['cpus']} CPUs)")
@@ -111,8 +110,8 @@ def _print(found: dict[str, Any], console: Console, verbose: int) -> None:
         )
         missing = [name for name, version in backend["packages"].items() if version is None]
         if missing:
-            extra = EXTRAS.get(backend["name"])
-            hint = f"; pip install '{extra}'" if extra else ""
+            extra = frameworks()[backend["name"]].extra
+            hint = f"; pip install 'parity-harness[{extra}]'" if extra else ""
             console.print(Text(f"  not installed: {', '.join(missing)}{hint}", style="yellow"))
         ready = [one for one in backend["implementations"] if one["available"]]
         layers = sorted({one["layer"] for one in ready})

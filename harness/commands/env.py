@@ -23,7 +23,7 @@ def env() -> None:
 
 
 def _names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    from harness.execution.environments import descriptions
+    from harness.environments import descriptions
 
     return [name for name in descriptions() if name.startswith(incomplete)]
 
@@ -37,8 +37,7 @@ def create(names: tuple[str, ...], everything: bool, anew: bool) -> int:
 
     With --all, environments whose interpreter is missing are named and passed over. Exit 10 where a named one cannot be built.
     """
-    from harness.execution import building
-    from harness.execution.environments import descriptions
+    from harness.environments import building, descriptions
     from harness.reporting.exits import Exit
 
     if not names and not everything:
@@ -63,8 +62,7 @@ def create(names: tuple[str, ...], everything: bool, anew: bool) -> int:
 def list_environments(as_json: bool) -> int:
     """List the described environments, and which of them are built."""
     from harness.commands.console import print_json
-    from harness.execution import building
-    from harness.execution.environments import descriptions, installed, place_of
+    from harness.environments import building, descriptions, installed, place_of
 
     found = []
     for name, description in descriptions().items():
@@ -93,7 +91,7 @@ def list_environments(as_json: bool) -> int:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=_names)
 def remove(names: tuple[str, ...]) -> int:
     """Remove built environments."""
-    from harness.execution import building
+    from harness.environments import building
 
     for name in names:
         click.echo(f"{name}: {'removed' if building.remove(name) else 'was not built'}")

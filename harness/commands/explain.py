@@ -13,7 +13,7 @@ import click
 
 from harness.commands import options
 from harness.errors import UserError, did_you_mean
-from harness.records import AVAILABLE, Row, Variant, Verdict
+from harness.records import AVAILABLE, RAN, RECIPE, Row, Variant, Verdict
 
 if TYPE_CHECKING:
     from harness.comparison.context import Context
@@ -63,11 +63,11 @@ def explain(
         click.echo("nothing to explain: no difference that matches", err=True)
         return Exit.NOTHING if case or backends else Exit.OK
     for one in found:
-        _print(one.case, one.name, one.how, one.rows)
+        _print(one.case, one.name, one.how, one.rows, one.trace)
     return Exit.OK
 
 
-def _print(case: str, name: str, how: str, rows: tuple[Row, ...]) -> None:
+def _print(case: str, name: str, how: str, rows: tuple[Row, ...], trace: str) -> None:
     from rich.text import Text
 
     from harness.commands.console import output
@@ -78,6 +78,8 @@ def _print(case: str, name: str, how: str, rows: tuple[Row, ...]) -> None:
     console.print(Text(f"  {clean(how)}", style="dim"), soft_wrap=True)
     for row in rows:
         console.print(Text(f"  {row.check}  {row.verdict}: {clean(row.cause)}"), soft_wrap=True)
+    for line in trace.splitlines():
+        console.print(Text(f"    {clean(line)}", style="dim"), soft_wrap=True)
 
 
 #: What is a difference: the rows of a stored run that ask for an explanation.
@@ -86,12 +88,16 @@ DIFFERENCES = (Verdict.FAIL, Verdict.NONDETERMINISTIC, Verdict.ERROR, Verdict.KN
 
 @dataclass(frozen=True)
 class Explained:
-    """One case and implementation. how: from which numbers, or why not. rows: its differences, with their causes."""
+    """One case and implementation. how: from which numbers, or why not. rows: its differences, with their causes.
+
+    trace  the stored tracebacks, where the harness itself failed; a person sends them to us.
+    """
 
     case: str
     name: str
     how: str
     rows: tuple[Row, ...]
+    trace: str = ""
 
     def described(self) -> dict[str, Any]:
         """For programs."""
@@ -99,6 +105,7 @@ class Explained:
             "case": self.case,
             "backend": self.name,
             "how": self.how,
+            "traceback": self.trace,
             "rows": [{"check": row.check, "verdict": str(row.verdict), "cause": row.cause} for row in self.rows],
         }
 
@@ -124,12 +131,22 @@ def explanations(
         if chosen and row.verdict in DIFFERENCES and _wanted(row, backends):
             groups.setdefault((row.case, row.name), []).append(row)
     for (name, implementation), rows in counted(list(groups.items()), "causes", quiet=quiet):
-        yield _explained(stored, name, implementation, rows, way)
+        found = _explained(stored, name, implementation, rows, way)
+        yield dataclasses.replace(found, trace=_trace(stored, name, rows))
 
 
 def _wanted(row: Row, backends: Sequence[str]) -> bool:
-    words = (row.backend, row.implementation, row.name, row.name.removesuffix(" [recipe]"))
-    return not backends or any(fnmatch.fnmatchcase(word, name) for word in words for name in backends)
+    words = (row.backend, row.implementation, row.name)
+    wanted = [name.removesuffix(RECIPE) for name in backends]
+    return not wanted or any(fnmatch.fnmatchcase(word, name) for word in words for name in wanted)
+
+
+def _trace(stored: StoredRun, case: str, rows: Sequence[Row]) -> str:
+    """The stored tracebacks of a comparison with internal errors."""
+    if not any(row.internal for row in rows):
+        return ""
+    details = next((one["details"] for one in stored.cases if one["id"] == case), ())
+    return "\n".join(one["text"] for one in details if one["backend"] == rows[0].name)
 
 
 def _explained(stored: StoredRun, case: str, name: str, rows: list[Row], way: str) -> Explained:
@@ -152,10 +169,8 @@ def _explained(stored: StoredRun, case: str, name: str, rows: list[Row], way: st
     except UserError as error:
         return Explained(case, name, f"as the run stored it; it cannot be run again: {error}", tuple(rows))
     again = _run(variant, name)
-    if again is None or any(row.check in (AVAILABLE, "run.completes") for row in again):
-        why = next(
-            (row.cause for row in again or () if row.check in (AVAILABLE, "run.completes")), "the case has it no more"
-        )
+    if again is None or any(row.check in (AVAILABLE, RAN) for row in again):
+        why = next((row.cause for row in again or () if row.check in (AVAILABLE, RAN)), "the case has it no more")
         return Explained(case, name, f"as the run stored it; it cannot be run here: {why}", tuple(rows))
     known = {row.check: row.cause for row in rows if row.verdict is Verdict.KNOWN}
     bad = tuple(_as_known(row, known) for row in again if row.verdict in DIFFERENCES)
@@ -169,7 +184,7 @@ def from_arrays(stored: StoredRun, case: str, name: str, rows: list[Row]) -> tup
     from harness.comparison.context import Context
     from harness.comparison.kept import given
 
-    kept = stored.kept(case, name.removesuffix(" [recipe]"))
+    kept = stored.kept(case, name)
     if kept is None or kept.left_out:
         return None, f"its arrays were not stored{': ' + kept.left_out if kept and kept.left_out else ''}"
     path = case.partition("::")[0]
@@ -189,25 +204,25 @@ def from_arrays(stored: StoredRun, case: str, name: str, rows: list[Row]) -> tup
 
 def searched(context: Context, rows: Sequence[Row], kept: Kept) -> Iterator[Row]:
     """Stored rows, those of values judged and searched anew; others as they are."""
-    from harness.comparison.checks.base import planned
-    from harness.comparison.compare import answers, row_maker
-    from harness.comparison.context import Evidence
+    import datetime
+
+    from harness.comparison.compare import judge
     from harness.comparison.kept import FAMILIES
     from harness.diagnosis.diagnose import explained
-    from harness.records import BackendRef, Compared, JobResult
+    from harness.records import BackendRef, JobResult
 
     first = rows[0]
-    ref = BackendRef(first.backend, first.implementation or None, name=first.name.removesuffix(" [recipe]"))
+    ref = BackendRef(first.backend, first.implementation or None, name=first.name)
     names = {row.check for row in rows if row.check.startswith(FAMILIES)}
-    evidence = Evidence(context, kept.passes)
-    evidence.job = JobResult(context.variant, ref, kept.passes)
-    owed = {name: one for name, one in planned(context, lambda name: name in names).items() if name in names}
-    make = row_maker(evidence.job, context.variant)
-    judged = {finding.name: make(finding) for finding in answers(evidence, owed)}
+    again = judge(
+        JobResult(context.variant, ref, kept.passes, recipe=first.recipe), context, datetime.date.today(), names
+    )
+    assert again.evidence is not None
+    judged = {row.check: row for row in again.compared.rows}
     # What needs other passes than those that were stored cannot be judged anew.
     new = [judged[row.check] if _differs(judged.get(row.check)) else row for row in rows]
-    anew = [row for row in new if row.check in judged and row is judged[row.check]]
-    texts = {row.check: row for row in explained(Compared(context.variant, ref, tuple(anew)), evidence).rows}
+    anew = tuple(row for row in new if row is judged.get(row.check))
+    texts = {row.check: row for row in explained(dataclasses.replace(again.compared, rows=anew), again.evidence).rows}
     yield from (texts.get(row.check, row) for row in new)
 
 
@@ -240,5 +255,4 @@ def _run(variant: Variant, name: str) -> tuple[Row, ...] | None:
     """One implementation's rows; None where the case has no implementation of that label."""
     from harness.running import run
 
-    label = name.removesuffix(" [recipe]")
-    return next((one.rows for one in run([variant], select=lambda ref: ref.label == label)), None)
+    return next((one.rows for one in run([variant], select=lambda ref: ref.label == name)), None)

@@ -14,6 +14,7 @@ from harness.errors import did_you_mean
 #: Every command: where it is, and its line in `harness --help`, which imports none of them.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("harness.commands.run:run", "Run cases and write a report."),
+    "pair": ("harness.commands.pair:pair", "Compare two programs or models, dropout included."),
     "list": ("harness.commands.listing:list_cases", "List cases with their layers, sites and backends."),
     "show": ("harness.commands.show:show", "Show one case: what it asks for and what it expands to."),
     "layers": ("harness.commands.layers:layers", "Say what a layer kind takes, and which implementations have it."),
@@ -29,7 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "explain": ("harness.commands.explain:explain", "Say why the implementations of a stored run differ."),
     "power": ("harness.commands.power:power", "Say which faults a case could not notice."),
     "mask": (
-        "harness.streams.command:mask",
+        "harness.commands.mask:mask",
         "Predict the dropout mask that a seed gives in a framework, or find the seed that gave a mask.",
     ),
     "init": ("harness.commands.init:init", "Write a port of your own to fill in, and a case for it."),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import errno
 import os
 import signal
 import sys
@@ -16,14 +15,9 @@ from pathlib import Path
 
 import click
 
-from harness.errors import UserError
+from harness.errors import UserError, by_surroundings
+from harness.registry import complaints
 from harness.reporting.exits import Exit
-
-#: What a disk, its quota or its permissions do to a program; theirs to mend who own them, and no bug.
-_SURROUNDINGS = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EMFILE, errno.ENFILE}
-)
-
 
 _settled: contextvars.ContextVar[int] = contextvars.ContextVar("settled", default=Exit.OK)
 
@@ -71,7 +65,7 @@ def guarded(command: click.Command, arguments: list[str]) -> int:
         _abandon_stdout()
         return _settled.get()
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
+        if isinstance(error, OSError) and by_surroundings(error):
             what = f"{error.filename}: " if error.filename else ""
             click.echo(f"error: {what}{error.strerror}", err=True)
             _abandon_stdout()
@@ -80,6 +74,10 @@ def guarded(command: click.Command, arguments: list[str]) -> int:
         return Exit.INTERNAL
     finally:
         restore()
+        # The reader of stderr may have gone as well.
+        with contextlib.suppress(OSError, ValueError):
+            for line in complaints():
+                click.echo(f"warning: {line}", err=True)
 
 
 def _abandon_stdout() -> None:

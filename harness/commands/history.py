@@ -64,7 +64,7 @@ def history(case: str, file: str, backend: str, check: str, last: int | None, pa
         click.echo(f"{file} has no figures of {case or 'these'}", err=True)
         return Exit.NOTHING
     if page:
-        from harness.reporting import history_page
+        from harness.history import page as history_page
         from harness.reporting.files import write_whole
 
         write_whole(Path(page), history_page.page(series))

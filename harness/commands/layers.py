@@ -79,8 +79,9 @@ def implementing(layer: str, sites: tuple[str, ...]) -> list[dict[str, Any]]:
 
     `settings` are those beyond what every implementation understands; `environments` the named ones that have its packages.
     """
-    from harness.adapters._options import MEANINGS
-    from harness.adapters.base import PLAIN_SETTINGS, implementations
+    from harness.commands.layer_limits import declared
+    from harness.frameworks.contract.adapter import PLAIN_SETTINGS, implementations
+    from harness.frameworks.contract.options import MEANINGS
     from harness.layers.base import kinds
 
     fields = [name for name, field in kinds()[layer].Config.model_fields.items() if not field.is_required()]
@@ -90,33 +91,38 @@ def implementing(layer: str, sites: tuple[str, ...]) -> list[dict[str, Any]]:
             continue
         adapter = one.adapter
         needs = tuple(need for need in one.needs if need != one.backend)
+        versioned = (*one.needs, *adapter.versions)
+        own_sites = [site for site in sites if site in adapter.sites]
         known = {**MEANINGS, **adapter.about_options}
         entry = {
             "name": one.name,
             "backends": [one.backend],
             "needs": list(needs),
             "recipe": one.recipe,
-            "environments": _environments(one.backend, one.needs),
+            "environments": _environments(one.backend, versioned),
             "options": [
                 {"name": option, "default": default, "description": known.get(option, "")}
                 for option, default in sorted(adapter.options.items())
             ],
-            "sites": [site for site in sites if any(own == site or own.endswith(f"0.{site}") for own in adapter.sites)],
+            "sites": own_sites,
             "noises": list(adapter.noises),
             "settings": [name for name in fields if name in adapter.settings and name not in PLAIN_SETTINGS],
+            **declared(
+                adapter, own_sites, [name for name in kinds()[layer].Config.model_fields if name in adapter.settings]
+            ),
         }
-        same = found.setdefault((one.name, repr((adapter.__qualname__, needs))), entry)
+        same = found.setdefault((one.name, repr((adapter, needs))), entry)
         if same is not entry:
             same["backends"].append(one.backend)
             same["environments"] += [
-                name for name in _environments(one.backend, one.needs) if name not in same["environments"]
+                name for name in _environments(one.backend, versioned) if name not in same["environments"]
             ]
     return list(found.values())
 
 
 def _environments(backend: str, needs: tuple[str, ...]) -> list[str]:
     """The described environments whose packages an implementation can run with."""
-    from harness.execution.environments import descriptions, offers
+    from harness.environments import descriptions, offers
 
     return [
         name
@@ -130,6 +136,7 @@ def _print(found: dict[str, Any], console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from harness.commands.layer_limits import limits
     from harness.commands.layers_page import default_text, shape_line, sites_lines
 
     def table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
@@ -161,5 +168,10 @@ def _print(found: dict[str, Any], console: Console) -> None:
         for one in found["implementations"]
     ]
     table("implementations", ("name", "backends", "environments", "options", "sites"), implementations)
+    able = [
+        (one["name"], ", ".join(one["noises"]), ", ".join(one["settings"]), "; ".join(limits(one)))
+        for one in found["implementations"]
+    ]
+    table("what they can do", ("name", "noise", "further settings", "only"), able)
     meanings = {option["name"]: option["description"] for one in found["implementations"] for option in one["options"]}
     table("options", ("name", "meaning"), sorted(meanings.items()))

@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from harness.commands.layer_limits import limits
+
 _HEAD = """# Layer kinds
 
 What a case may say of each layer kind, and which implementations have it. Made by `harness layers --markdown`; on the command
@@ -18,10 +20,12 @@ Arrays are batch-major. Shapes are those of the smallest configuration; what a s
 that is not given is zero. Integers travel as int64, whatever the case's dtype.
 
 **Implementations**: *needs* are packages beside the backend's own; *environments* are the [named ones](adding.md#an-environment)
-whose packages fit, beside the current interpreter where it has them. A *recipe* is the loop that people write where no native
-layer exists. An implementation refuses a site, a kind of noise or a setting that it has not (`unsupported`); settings that every
-implementation of a kind understands are not listed. Its options are given in the case: `{{torch: torch.nn.LSTM, options:
-{{batch_first: true}}}}`.
+whose packages fit, beside the current interpreter where it has them. A *recipe* is the loop that people write where no
+native layer exists. An implementation refuses what it has not (`unsupported`): sites, kinds of noise, settings (those
+that every implementation of a kind understands are not listed), and what *only* leaves out: values of settings, scales,
+the axes over which a mask is shared, dtypes, ranks, versions, a rate of 1. All of it is what the implementations
+declare and are checked by. Its options
+are given in the case: `{{torch: torch.nn.LSTM, options: {{batch_first: true}}}}`.
 """
 
 
@@ -65,13 +69,15 @@ def _kind(found: dict[str, Any]) -> str:
             _sites(found, one),
             ", ".join(one["noises"]),
             _code(one["settings"]),
+            "; ".join(limits(one)),
         )
         for one in found["implementations"]
     ]
     if len({row[1:] for row in able}) > 1:
-        lines += _table(("implementation", "dropout sites", "noise", "further settings"), able)
+        lines += _table(("implementation", "dropout sites", "noise", "further settings", "only"), able)
     elif able:
-        lines += [f"Every implementation has the sites {able[0][1]} and the noise {able[0][2]}.", ""]
+        only = f" Of all: {able[0][4]}." if able[0][4] else ""
+        lines += [f"Every implementation has the sites {able[0][1]} and the noise {able[0][2]}.{only}", ""]
     return "\n".join(lines)
 
 

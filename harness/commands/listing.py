@@ -33,9 +33,9 @@ def list_cases(paths: tuple[str, ...], expression: str, as_json: bool) -> int:
     from rich.text import Text
 
     from harness.commands.console import output, print_json
-    from harness.commands.selection import select_cases
     from harness.reporting.exits import Exit
     from harness.reporting.summary import clean, hanging, plural
+    from harness.selection.choosing import select_cases
 
     variants = select_cases(paths, expression)
     if as_json:

@@ -7,10 +7,10 @@ import click
 
 def _implementations(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """Completions of `--backend`; made when a shell asks for them."""
-    from harness.adapters.base import implementations
-    from harness.records import BACKENDS
+    from harness.frameworks.contract.adapter import implementations
+    from harness.frameworks.contract.framework import backends
 
-    names = dict.fromkeys([*BACKENDS, *sorted(name for _, _, name in implementations())])
+    names = dict.fromkeys([*backends(), *sorted(name for _, _, name in implementations())])
     return [name for name in names if name.startswith(incomplete)]
 
 

@@ -36,9 +36,9 @@ def power(paths: tuple[str, ...], expression: str, as_json: bool, quiet: bool, v
     """
     from harness.commands.console import print_json
     from harness.commands.progress import counted
-    from harness.commands.selection import select_cases
     from harness.diagnosis.power import power as power_of
     from harness.reporting.exits import Exit
+    from harness.selection.choosing import select_cases
 
     variants = select_cases(paths, expression)
     if not variants:
@@ -76,6 +76,7 @@ def measure(stored: StoredRun, variants: Iterable[Variant] | None = None, *, qui
     variants  the run's cases; None: they are loaded again, and those whose files have changed since are left out, with a message.
     """
     from harness.commands.progress import counted
+    from harness.diagnosis.fault import FaultError
     from harness.diagnosis.power import power as power_of
     from harness.diagnosis.power_key import key
     from harness.reporting.powers import CasePower, read, text_digest, write
@@ -86,7 +87,11 @@ def measure(stored: StoredRun, variants: Iterable[Variant] | None = None, *, qui
         digest = key(variant)
         known = before.get(digest)
         if known is None:
-            before[digest] = known = CasePower(variant.id, "", digest, tuple(power_of(variant)))
+            try:
+                before[digest] = known = CasePower(variant.id, "", digest, tuple(power_of(variant)))
+            except FaultError as error:
+                click.echo(f"{variant.id}: its power was not measured: internal error: {error}", err=True)
+                continue
         found.append(CasePower(variant.id, text_digest(variant.source), digest, known.faults))
     write(stored.folder, found)
 

@@ -58,10 +58,10 @@ def profile(
     """
     from harness.commands.console import print_json
     from harness.commands.progress import Progress
-    from harness.commands.selection import backend_filter, select_cases, strangers
     from harness.execution.plan import expand
     from harness.reporting.exits import Exit
     from harness.running import run
+    from harness.selection.choosing import backend_filter, select_cases, strangers
 
     variants = select_cases(paths, expression)
     keep = backend_filter(backends, variants)
@@ -100,9 +100,10 @@ def profile(
 def differences(found: Profiles, implementations: dict[str, str], between: tuple[str, str]) -> Between:
     """What differs between every implementation that the first pattern names and every other that the second does."""
     from harness.comparison.profile import differing
+    from harness.records import RECIPE
 
     def named(label: str, pattern: str) -> bool:
-        wanted = pattern.removesuffix(" [recipe]")
+        wanted = pattern.removesuffix(RECIPE)
         words = (label, implementations[label], label.partition(":")[0])
         return any(word == wanted or fnmatch.fnmatchcase(word, wanted) for word in words)
 

@@ -1,4 +1,4 @@
-"""Progress of a run on stderr: a bar on a terminal, a line for each comparison with -v, nothing in a pipe."""
+"""Progress of a run on stderr: a bar on a terminal, elsewhere a line now and then; a line for each comparison with -v."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from harness.commands.console import messages
+from harness.commands.heartbeat import Heartbeat
 from harness.reporting.summary import clean
 from harness.reporting.verdicts import DIFFERENCES, SIGNS, words, worst
 
@@ -39,24 +40,33 @@ class Progress(AbstractContextManager["Progress"]):
             disable=quiet or not console.is_terminal,
         )
         self._task = self._bar.add_task("starting workers", total=total, found="")
+        self._pulse = Heartbeat(total, lambda line: console.print(clean(line), soft_wrap=True))
+        self._pulsing = not quiet and not console.is_terminal
 
     def __enter__(self) -> Progress:
         self._bar.start()
+        if self._pulsing:
+            self._pulse.begin()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._pulse.end()
         self._bar.stop()
 
     def start(self, job: PlannedJob) -> None:
         """A worker begins a job; called from the workers' threads."""
-        self._bar.update(self._task, description=clean(f"{job.variant.id}  {job.backend.label}"))
+        name = f"{job.variant.id}  {job.backend.label}"
+        self._pulse.started(name)
+        self._bar.update(self._task, description=clean(name))
 
     def done(self, event: Compared) -> None:
         """A comparison has its rows."""
         verdict = worst(row.verdict for row in event.rows)
-        self._differences += sum(row.verdict in DIFFERENCES for row in event.rows)
+        differences = sum(row.verdict in DIFFERENCES for row in event.rows)
+        self._differences += differences
+        self._pulse.finished(differences)
         found = f"{self._differences} differ" if self._differences else ""
         self._bar.update(self._task, advance=1, found=found)
         if self._lines and verdict is not None:

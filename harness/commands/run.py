@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -87,27 +86,28 @@ def run(
     folder given by --out holds the table (CSV, JSON lines) and a page to look at (report.html).
     """
     from harness import history as histories
+    from harness import session
     from harness.commands.power import measure
-    from harness.commands.selection import backend_filter, select_cases, strangers
     from harness.errors import UserError
     from harness.execution.plan import expand
     from harness.reporting import merging
     from harness.reporting.exits import Exit
     from harness.reporting.files import undisturbed
-    from harness.reporting.store import read
     from harness.reporting.writer import Writer
+    from harness.selection.choosing import backend_filter, left_out, select_cases, strangers
 
     part = merging.shard_of(shard) if shard else (1, 1)
     if shard and history is not None:
         raise UserError("--history: a shard is no run to remember; give it to `harness merge`, which has the whole one")
-    variants = select_cases(paths, expression, thorough=True)
+    pairs: list[str] = []
+    variants = select_cases(paths, expression, thorough=True, pairs=pairs)
+    if pairs:
+        click.echo(left_out(pairs), err=True)
     keep = backend_filter(backends, variants)
     for message in strangers(backends, variants):
         click.echo(message, err=True)
+    variants = merging.shard(session.with_backends(variants, keep, timeout), part)
     planned = {variant.id: {ref.label for ref in expand(variant, keep)} for variant in variants}
-    variants = merging.shard([variant for variant in variants if planned[variant.id]], part)
-    if timeout is not None:
-        variants = [dataclasses.replace(variant, timeout=timeout) for variant in variants]
     before = read_if_there(Path(out)) if last_failed or resume else None
     if last_failed:
         failed = differing(before) if before else set()
@@ -132,9 +132,7 @@ def run(
         # What has been computed is kept, also where Ctrl-C comes now.
         with undisturbed():
             writer.finish(interrupted=interrupted)
-    stored = read(out)
-    if database is not None:
-        histories.remember(stored, database)
+    stored = session.closed(out, database)
     if power:
         measure(stored, variants, quiet=quiet)
     show_result(stored, as_json=as_json, verbosity=-1 if quiet else verbose)
@@ -166,25 +164,17 @@ def execute(
     verbose: int,
 ) -> bool:
     """Run and store every comparison; returns whether Ctrl-C ended it. Raises HarnessError if one was lost."""
+    from harness import session
     from harness.commands.progress import Progress
-    from harness.errors import HarnessError
-    from harness.execution.plan import expand
-    from harness.reporting.files import undisturbed
     from harness.running import run as run_cases
 
-    total = sum(1 for variant in variants for _ in expand(variant, keep))
-    count = 0
+    total = session.comparisons(variants, keep)
     with Progress(total, quiet=quiet, verbose=verbose) as progress:
+        events = run_cases(variants, select=keep, on_start=progress.start, jobs=jobs, profile=profile)
         try:
-            for event in run_cases(variants, select=keep, on_start=progress.start, jobs=jobs, profile=profile):
-                with undisturbed():
-                    writer.add(event)
-                    progress.done(event)
-                    count += 1
+            session.store(events, total, writer, progress.done)
         except KeyboardInterrupt:
             return True
-    if count != total:
-        raise HarnessError(f"{total} comparisons were planned, and {count} were made")
     return False
 
 

@@ -27,7 +27,7 @@ def show(case: str, as_json: bool) -> int:
     Runs nothing, and lists the implementations that would run. ID is a case file or the id of one of its variants.
     """
     from harness.commands.console import print_json
-    from harness.commands.selection import select_cases
+    from harness.selection.choosing import select_cases
 
     variants = select_cases([case])
     if as_json:
@@ -64,9 +64,9 @@ def _print(variant: Variant) -> None:
     from rich.text import Text
 
     from harness.commands.console import output
-    from harness.commands.selection import reproduce
     from harness.execution.plan import expand
     from harness.reporting.summary import clean
+    from harness.selection.choosing import reproduce
 
     console = output()
     console.print(Text(clean(variant.id), style="bold"))

@@ -22,13 +22,14 @@ def validate(paths: tuple[str, ...], as_json: bool) -> int:
     Every problem of every file is shown, with its line and column. Exit code 4 if there is one.
     """
     from harness.commands.console import print_json
-    from harness.commands.selection import select_cases
     from harness.errors import UserError
     from harness.reporting.exits import Exit
     from harness.reporting.summary import plural
+    from harness.selection.choosing import left_out, select_cases
 
+    pairs: list[str] = []
     try:
-        variants = select_cases(paths, thorough=True)
+        variants = select_cases(paths, thorough=True, pairs=pairs)
     except UserError as error:
         if not as_json:
             raise
@@ -53,6 +54,8 @@ def validate(paths: tuple[str, ...], as_json: bool) -> int:
         )
     elif variants:
         click.echo(f"{plural(files, 'file')}, {plural(len(variants), 'case')}: valid")
+    if pairs:
+        click.echo(left_out(pairs), err=True)
     if not variants:
         click.echo("nothing selected: no case files", err=True)
         return Exit.NOTHING

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from harness.comparison.checks.mask import active_sites
-from harness.comparison.checks.noise import applied, noisy_site, spread
+from harness.comparison.checks.noise import applied, noisy_site
 from harness.comparison.checks.scale import right_rules, scale_of, scaled_site
-from harness.comparison.checks.state import alternatives, distance, handover_plans, last_step_plans
+from harness.comparison.checks.state import alternatives, distance, handover_plans
 from harness.comparison.checks.value import names, ulps_key
 from harness.comparison.context import GRADIENT, Context, Evidence, flat_result, flatten
 from harness.comparison.kernel import compare_arrays
@@ -143,8 +143,8 @@ def noise(evidence: Evidence) -> Chart:
         return {}
     edges = np.linspace(-REACH, REACH, BINS + 1)
     counts, _ = np.histogram(np.clip(values, -REACH, REACH), edges)
-    times = site.noise == "gaussian"
-    sigma = spread(site)
+    times = site.multiplies
+    sigma = site.spread
     return {
         "kind": site.noise,
         "reach": REACH,
@@ -179,9 +179,8 @@ def states(context: Context, outputs: Arrays) -> Chart:
     y, h = outputs.get("y"), outputs.get("h")
     if y is None or h is None or y.ndim != 3 or not y.size:
         return {}
-    one_way = not getattr(context.variant.config, "bidirectional", False)
-    plain = one_way and not any(site.at.endswith("output") for site in active_sites(context))
-    if not (last_step_plans(context) if context.variant.layer == "lstm" else plain):
+    dropped = any(site.at.endswith("output") for site in active_sites(context))
+    if dropped or not context.kind.ends_in_state(context.variant.config):
         return {}
     last = {
         name: short(distance(y[:, -1], state if state.ndim == 2 else state[-1]))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import fnmatch
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,14 @@ import numpy as np
 from harness.comparison import charts, recorded
 from harness.comparison.checks.base import Check, Finding, planned
 from harness.comparison.checks.mask import active_sites
-from harness.comparison.context import Context, Evidence, MissingDraw
+from harness.comparison.context import Context, Evidence, MissingDraw, Stage
+from harness.comparison.keep_rules import read
 from harness.comparison.kept import kept
 from harness.comparison.profile import profile
+from harness.internal import Phases, cause, failure, noted, traced
 from harness.layers.base import tape_keys
-from harness.records import AVAILABLE, Arrays, Compared, Expectation, JobResult, Row, Variant, Verdict
+from harness.records import AVAILABLE, RAN, Arrays, Compared, Expectation, JobResult, Row, Variant, Verdict
 
-#: The row of a job that gave nothing: it could not be run to its end.
-RAN = "run.completes"
 #: Verdicts that an expectation may turn into `known`: something was compared, or refused by the implementation in its own words.
 DIFFERENCES = (
     Verdict.FAIL,
@@ -37,80 +38,105 @@ def excusable(row: Row) -> bool:
     What an implementation raises is one (`run.completes`). A check that failed to answer or compared nothing is an error
     of the run, and a backend that is not installed was never asked: no expectation hides those.
     """
-    if row.check == AVAILABLE:
+    if row.check == AVAILABLE or row.internal:
         return False
     return row.verdict in DIFFERENCES or (row.verdict is Verdict.ERROR and row.check == RAN)
 
 
-def compare(result: JobResult, context: Context, today: datetime.date) -> Compared:
-    """Compare one job's result with the reference.
+@dataclass(frozen=True)
+class Judged:
+    """Rows, and what they were judged by: None where no check was asked."""
 
-    A check that raises is an `error` row that says so: a bug of ours must not look like a difference, nor stop the run.
+    compared: Compared
+    evidence: Evidence | None = None
+
+
+def judge(
+    job: JobResult, context: Context, today: datetime.date, wanted: Collection[str] | None = None, stage: Stage = 1
+) -> Judged:
+    """Judge the passes of a job by every check that is owed: of a run, of fresh draws, or of stored arrays.
+
+    wanted  only the rows of these names, as far as they are owed.
+    stage   2 where the passes were made because a first result was suspicious.
     """
-    variant = result.variant
-    row = row_maker(result, variant)
-    if result.backend.recorded is not None:
-        findings: Iterable[Finding] = recorded.findings(context, result.backend)
-        return dataclasses.replace(
-            gathered(result, map(row, findings), today), charts=drawn(lambda: recorded.figures(context, result.backend))
-        )
-    owed = planned(context, chosen(variant), result.backend)
-    if result.verdict is not None:
-        name = "mask.sites" if result.verdict is Verdict.FAIL else RAN
-        if result.missing:
-            name = AVAILABLE
-        finding = Finding(
-            name, result.verdict, cause=result.message, seed=str(result.failed.seed) if result.failed else ""
-        )
-        return gathered(result, [row(finding)], today)
-    if not owed:
-        finding = Finding("checks.planned", Verdict.ERROR, cause="no check applies to this case: nothing was compared")
-        return gathered(result, [row(finding)], today)
-    evidence = Evidence(context, result.passes, result.native, result.native_failure)
-    evidence.job = result
-    found = answers(evidence, owed)
-    rows = [row(finding) for finding in found]
-    compared = with_causes(gathered(result, rows, today, masks(evidence)), evidence)
-    return dataclasses.replace(
-        compared,
-        profile=measured_profile(evidence),
-        charts=drawn(lambda: charts.charts(evidence)),
-        kept=kept(compared.rows, evidence),
-        again={finding.name: finding.again for finding in found if finding.again is not None},
-    )
+    owed = planned(context, chosen(job.variant), job.backend)
+    owed = {name: check for name, check in owed.items() if wanted is None or name in wanted}
+    job = read(job, context)
+    evidence = Evidence(context, job.passes, job=job, stage=stage)
+    findings = answers(evidence, owed)
+    compared = gathered(job, findings, today)
+    again = {finding.name: finding.again for finding in findings if finding.again is not None}
+    failures = [finding.failure for finding in findings if finding.failure is not None]
+    return Judged(traced(dataclasses.replace(compared, again=again), failures), evidence)
 
 
-def drawn(figures: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """What a report draws, or why there is nothing: the rows have said what is wrong, and a run does not end for want of it."""
+def compare(job: JobResult, context: Context, today: datetime.date) -> Judged:
+    """Compare one job's result with the reference: its rows, and all that a report shows beside them. No cause is looked for.
+
+    Whatever of ours raises, a check or the comparison itself, becomes an `error` row marked internal: a bug of ours must not look
+    like a difference, nor stop the run.
+    """
     try:
-        return figures()
+        if job.backend.recorded is not None:
+            return Judged(_recorded(job, context, today))
+        finding = _nothing_to_judge(job, context)
+        if finding is not None:
+            return Judged(gathered(job, [finding], today))
+        return _presented(judge(job, context, today))
+    except Exception as error:
+        return Judged(noted(gathered(job, (), today), [failure(error, "it was compared")]))
+
+
+def _recorded(job: JobResult, context: Context, today: datetime.date) -> Compared:
+    """The comparison of outputs that stand in the case."""
+    phases = Phases()
+    findings: list[Finding] = phases.attempt(
+        "recorded outputs were judged", lambda: recorded.findings(context, job.backend), []
+    )
+    figures: Mapping[str, Any] = phases.attempt(
+        "its charts were made", lambda: recorded.figures(context, job.backend), {}
+    )
+    return noted(dataclasses.replace(gathered(job, findings, today), charts=figures), phases.failures)
+
+
+def _nothing_to_judge(job: JobResult, context: Context) -> Finding | None:
+    """The one finding of a job that has no passes to judge, or no check to judge them by."""
+    if job.verdict is not None:
+        name = AVAILABLE if job.missing else job.check or RAN
+        seed = str(job.failed.seed) if job.failed else ""
+        return Finding(name, job.verdict, cause=job.message, seed=seed)
+    if not planned(context, chosen(job.variant), job.backend):
+        return Finding("checks.planned", Verdict.ERROR, cause="no check applies to this case: nothing was compared")
+    return None
+
+
+def _presented(judged: Judged) -> Judged:
+    """The same with what a report shows: masks, profile, charts, and the arrays where they differ."""
+    compared, evidence = judged.compared, judged.evidence
+    assert evidence is not None
+    phases = Phases()
+    compared = dataclasses.replace(
+        compared,
+        masks=phases.attempt("its masks were read", lambda: masks(evidence), {}),
+        profile=phases.attempt("its profile was measured", lambda: profile(evidence), {}),
+        charts=phases.attempt("its charts were made", lambda: drawn_of(evidence), {}),
+        kept=phases.attempt("its arrays were kept", lambda: kept(compared.rows, evidence), None),
+    )
+    return Judged(noted(compared, phases.failures), evidence)
+
+
+def drawn_of(evidence: Evidence) -> Mapping[str, Any]:
+    """What a report draws, or why there is nothing: where a site drew nothing, the rows have said so."""
+    try:
+        return charts.charts(evidence)
     except MissingDraw as error:
         return {"problem": f"nothing was drawn at {error}"}
-    except Exception as error:
-        return {"problem": f"{type(error).__name__}: {error}"}
 
 
-def measured_profile(evidence: Evidence) -> Mapping[str, str]:
-    """The profile, or why it could not be taken: a run does not end for want of one."""
-    try:
-        return profile(evidence)
-    except Exception as error:
-        return {"profile": f"could not be measured: {type(error).__name__}: {error}"}
-
-
-def with_causes(compared: Compared, evidence: Evidence) -> Compared:
-    """The unexplained differences with their causes; nothing is searched, nor imported, where there are none."""
-    if all(row.verdict is not Verdict.FAIL and row.verdict is not Verdict.ERROR for row in compared.rows):
-        return compared
-    from harness.diagnosis.diagnose import explained
-
-    return explained(compared, evidence)
-
-
-def gathered(result: JobResult, rows: Iterable[Row], today: datetime.date, shown: Arrays | None = None) -> Compared:
+def gathered(job: JobResult, findings: Iterable[Finding], today: datetime.date) -> Compared:
     """The rows of a job, in the light of the case's known differences."""
-    judged_rows = expected(rows, result.variant, today)
-    return Compared(result.variant, result.backend, judged_rows, shown or {}, result.versions, result.detail)
+    rows = expected(map(row_maker(job), findings), job.variant, today)
+    return Compared(job.variant, job.backend, rows, versions=job.versions, detail=job.detail)
 
 
 def chosen(variant: Variant) -> Callable[[str], bool]:
@@ -132,9 +158,9 @@ def answers(evidence: Evidence, owed: dict[str, Check]) -> list[Finding]:
             for name in mine:
                 found.setdefault(name, Finding(name, Verdict.FAIL, cause=f"nothing was drawn at {error}"))
         except Exception as error:
+            failed = failure(error, "the check answered")
             for name in mine:
-                cause = f"the check failed: {type(error).__name__}: {error}"
-                found.setdefault(name, Finding(name, Verdict.ERROR, cause=cause))
+                found.setdefault(name, Finding(name, Verdict.ERROR, cause=cause(failed), failure=failed))
         for name in mine:
             found.setdefault(name, Finding(name, Verdict.ERROR, cause="planned, but it gave no answer"))
     return [found[name] for name in owed]
@@ -154,9 +180,9 @@ def masks(evidence: Evidence) -> Arrays:
     return shown
 
 
-def row_maker(result: JobResult, variant: Variant) -> Callable[[Finding], Row]:
+def row_maker(result: JobResult) -> Callable[[Finding], Row]:
     """A function that makes rows of findings, with all that they have in common."""
-    backend = result.backend
+    variant, backend = result.variant, result.backend
     package = (backend.implementation or backend.backend).split(".")[0]
     versions = result.versions
     known = {name: versions[name] for name in dict.fromkeys((package, backend.backend)) if name in versions}
@@ -182,9 +208,12 @@ def row_maker(result: JobResult, variant: Variant) -> Callable[[Finding], Row]:
             cause=finding.cause,
             seconds=result.seconds,
             variant=variant.variant,
-            name=backend.label + (" [recipe]" if result.recipe else ""),
+            name=backend.label,
+            recipe=result.recipe,
+            aim=finding.aim,
             place=str(backend.place or variant.place or ""),
             note=finding.note,
+            internal=finding.failure is not None and finding.failure.bug,
         )
 
     return make
@@ -214,9 +243,8 @@ def expected(rows: Iterable[Row], variant: Variant, today: datetime.date) -> tup
 
 def matches(expectation: Expectation, row: Row, variant: Variant) -> bool:
     """Whether an expectation speaks of a row: by its backend's label, its check and its matrix values."""
-    label = row.name.removesuffix(" [recipe]")
     return (
-        (expectation.backend == label or fnmatch.fnmatchcase(label, expectation.backend))
+        (expectation.backend == row.name or fnmatch.fnmatchcase(row.name, expectation.backend))
         and fnmatch.fnmatchcase(row.check, expectation.check)
         and all(variant.variant.get(key) == value for key, value in expectation.variant.items())
     )

@@ -6,7 +6,7 @@ import threading
 import zlib
 from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from harness.cases import materialise, numpy_dtype
 from harness.comparison.tolerance import Bound, sensitivity
 from harness.execution.plan import make_tape
 from harness.layers.base import Evaluation, LayerKind, kinds, tape_keys
+from harness.noises import settled
 from harness.records import Arrays, Draws, JobResult, Pass, PassResult, Variant
 from harness.rounding import Rounding
 from harness.tape import NORMAL, decisions, standard_normal
@@ -22,6 +23,8 @@ from harness.tape import NORMAL, decisions, standard_normal
 KEEP = 1 << 20
 GRADIENT = "gradient."
 Measured = TypeVar("Measured")
+#: Of statistical checks: the first look, or the second one on fresh draws.
+Stage = Literal[1, 2]
 
 
 class Context:
@@ -104,17 +107,15 @@ class Context:
         return sensitivity(evaluate, self.variant.dtype).bounds
 
     def draws(self, result: Draws) -> dict[str, np.ndarray]:
-        """What the reference needs of a run's draws. A site that draws nothing at rate 0 or 1 gets what it means."""
+        """What the reference needs of a run's draws. What decides nothing need not be drawn."""
         found: dict[str, np.ndarray] = {}
         for site in self.variant.sites:
             for key, kind in tape_keys(site):
                 if key in result:
                     draw = result[key]
                     found[key] = standard_normal(draw) if draw.kind == NORMAL else decisions(draw, site.rate)
-                elif kind == "bernoulli" and site.rate in (0.0, 1.0):
-                    found[key] = np.full(site.shape, site.rate == 0.0)
-                elif kind == "normal" and (site.stddev == 0.0 or site.rate in (0.0, 1.0)):
-                    found[key] = np.zeros(site.shape)
+                elif kind not in site.open:
+                    found[key] = settled(site, kind)
         return found
 
 
@@ -144,22 +145,34 @@ class Evidence:
         self,
         context: Context,
         passes: tuple[tuple[Pass, PassResult], ...],
-        native: Arrays | None = None,
-        native_failure: str = "",
+        *,
+        job: JobResult | None = None,
+        stage: Stage = 1,
     ) -> None:
+        """Whose evidence it is.
+
+        job    implementation and versions, and the framework's own parameters where a profile asked for them; None where a check
+               needs none of it.
+        stage  2 where the passes were made because a first result was suspicious (harness.comparison.retry).
+        """
         self.context = context
-        #: the framework's own parameters and states, where a profile asked for them, or why there are none.
-        self.native: Arrays = native or {}
-        self.native_failure = native_failure
-        #: whose evidence it is: implementation and versions; None where a check needs neither.
-        self.job: JobResult | None = None
-        #: 2 where the passes were made because a first result was suspicious (harness.comparison.retry).
-        self.stage = 1
         self.variant = context.variant
         self.passes = passes
+        self.job = job
+        self.stage = stage
         self._references: dict[int, Evaluation] = {}
         self._measured: dict[Hashable, Any] = {}
         self._bounds: dict[int, dict[str, Bound]] = {}
+
+    @property
+    def native(self) -> Arrays:
+        """The framework's own parameters and states; {} where none were asked for."""
+        return self.job.native if self.job is not None else {}
+
+    @property
+    def native_failure(self) -> str:
+        """Why there are none, where they were asked for."""
+        return self.job.native_failure if self.job is not None else ""
 
     def once(self, key: Hashable, measure: Callable[[], Measured]) -> Measured:
         """What `measure` gives, measured once however many checks ask for it under this key."""

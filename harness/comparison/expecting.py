@@ -11,14 +11,15 @@ from collections.abc import Iterable, Iterator
 
 from harness.comparison import recorded
 from harness.comparison.checks.base import planned
-from harness.comparison.compare import RAN, chosen
+from harness.comparison.compare import chosen
 from harness.comparison.context import Context
 from harness.errors import Problem, did_you_mean
 from harness.execution.plan import of_backend
-from harness.records import BACKENDS, BackendRef, Expectation, Variant
+from harness.frameworks.contract.framework import backends
+from harness.records import RAN, SHAPE, BackendRef, Expectation, Variant
 
 #: What a job that could not be run to its end is told by, whichever checks were planned.
-_ALWAYS = frozenset({RAN, "mask.sites"})
+_ALWAYS = frozenset({RAN, SHAPE, "mask.sites"})
 #: Of a case's checks, so many are listed where none is near.
 _LISTED = 12
 
@@ -115,7 +116,9 @@ def _problem(
                 return None
             checks |= dict.fromkeys(sorted(rows[key]))
     if not matched:
-        near = f" (did you mean '{one.backend}: *'?)" if one.backend in BACKENDS else did_you_mean(one.backend, labels)
+        near = (
+            f" (did you mean '{one.backend}: *'?)" if one.backend in backends() else did_you_mean(one.backend, labels)
+        )
         message = f"{one.backend!r} names no implementation of this case{near}"
         return Problem(f"{message}: this known difference matches nothing", one.place, f"expect.{index}.backend")
     near = _near(one.check, checks)

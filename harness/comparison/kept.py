@@ -8,8 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from harness.comparison.context import Context, Evidence
-from harness.execution.plan import EVAL
-from harness.records import Arrays, Kept, Pass, PassResult, Row, Verdict
+from harness.records import Arrays, Kept, Pass, PassResult, Role, Row, Verdict
 
 #: Rows that judge values: their causes are looked for in the arrays.
 FAMILIES = ("value.", "gradient.", "state.", "scale.", "identity.")
@@ -21,7 +20,7 @@ def kept(rows: Iterable[Row], evidence: Evidence) -> Kept | None:
     """Copies of what the search for a cause reads, where a row differs in values (known or not); None where none does."""
     if not any(row.verdict in (Verdict.FAIL, Verdict.KNOWN) and row.check.startswith(FAMILIES) for row in rows):
         return None
-    wanted = [*evidence.main, *evidence.of(EVAL)[:1]]
+    wanted = [*evidence.main, *evidence.of(Role.EVAL)[:1]]
     size = sum(_bytes(result) for _, result in wanted)
     if size > LARGEST:
         return Kept(left_out=f"they are {size / 2**20:.0f} MiB, more than {LARGEST >> 20}")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from harness.comparison.kernel_digest import Digest
 from harness.comparison.kernel_engine import scan
 from harness.comparison.kernel_formats import JUDGES
-from harness.comparison.kernel_numpy import Limit, Part
+from harness.comparison.kernel_numpy import Limit, Scanned
 
 Index = tuple[int, ...]
 
@@ -121,7 +121,7 @@ def _limit(limit: float | NDArray[Any], shape: Index) -> Limit:
     return bound.reshape(-1) if bound.ndim else float(bound)
 
 
-def _comparison(total: Part, shape: Index, mark: str) -> Comparison:
+def _comparison(total: Scanned, shape: Index, mark: str) -> Comparison:
     def index(flat: int) -> Index | None:
         return None if flat < 0 else tuple(int(i) for i in np.unravel_index(flat, shape))
 

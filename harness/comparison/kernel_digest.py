@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 BLOCK = 1 << 16  # bytes
 HALF = BLOCK // 8  # words; word i is paired with word i + HALF
-# Part of the digest's definition: the first words of MT19937 with this seed.
+# Scanned of the digest's definition: the first words of MT19937 with this seed.
 KEYS: NDArray[np.uint32] = np.random.RandomState(20260).randint(0, 2**32, 2 * HALF, dtype=np.uint32)
 
 Words = NDArray[np.uint32]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.comparison.kernel_digest import BLOCK, Digest
-from harness.comparison.kernel_numpy import BINS, Limit, NumpyScanner, Part
+from harness.comparison.kernel_numpy import BINS, Limit, NumpyScanner, Scanned
 
 Array = NDArray[Any]
 
@@ -31,7 +31,7 @@ _COMPILED = "harness.comparison.kernel_numba"
 _spent = 0
 
 
-def scan(actual: Array, expected: Array, limit: Limit, name: str, mark: Digest | None, engine: str = "auto") -> Part:
+def scan(actual: Array, expected: Array, limit: Limit, name: str, mark: Digest | None, engine: str = "auto") -> Scanned:
     """The statistics of two flat arrays of one length, at least 1; `mark` is fed the bytes of `actual`.
 
     Raises ValueError for an unknown engine, or for `numba` with arrays that it does not take.
@@ -68,7 +68,7 @@ def _installed() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
-def _scan_chunks(actual: Array, expected: Array, limit: Limit, name: str, mark: Digest | None) -> Part:
+def _scan_chunks(actual: Array, expected: Array, limit: Limit, name: str, mark: Digest | None) -> Scanned:
     chunk = max(CHUNK, BLOCK // actual.dtype.itemsize)
     scanner = NumpyScanner(name, min(chunk, actual.size))
     parts = []
@@ -81,7 +81,7 @@ def _scan_chunks(actual: Array, expected: Array, limit: Limit, name: str, mark: 
     return merge(parts)
 
 
-def _scan_compiled(actual: Array, expected: Array, limit: Limit, name: str, mark: Digest | None) -> Part:
+def _scan_compiled(actual: Array, expected: Array, limit: Limit, name: str, mark: Digest | None) -> Scanned:
     from harness.comparison import kernel_numba
 
     hashed = mark is not None and not mark.small
@@ -89,7 +89,7 @@ def _scan_compiled(actual: Array, expected: Array, limit: Limit, name: str, mark
     threads = max(1, min(MAX_THREADS, _processors(), actual.size // THREAD_SHARE))
     share = -(-actual.size // (threads * block)) * block
 
-    def work(start: int) -> tuple[int, Part, NDArray[np.uint64]]:
+    def work(start: int) -> tuple[int, Scanned, NDArray[np.uint64]]:
         stop = start + share
         return start, *kernel_numba.scan_segment(actual[start:stop], expected[start:stop], limit, name, hashed)
 
@@ -114,7 +114,7 @@ def _native(piece: Array) -> Array:
     return np.ascontiguousarray(piece, dtype=piece.dtype.newbyteorder("="))
 
 
-def merge(parts: list[tuple[int, Part]]) -> Part:
+def merge(parts: list[tuple[int, Scanned]]) -> Scanned:
     """One part from those of consecutive pieces, each with the place where it starts. On a tie the first place wins."""
     best_abs, best_rel, best_ulp = (0.0, -1), (0.0, -1), (0, -1)
     counts = np.zeros(BINS, dtype=np.int64)
@@ -131,4 +131,4 @@ def merge(parts: list[tuple[int, Part]]) -> Part:
             first = start + part.first
         counts += part.counts
         mismatches, nan, inf, zero = mismatches + part.mismatches, nan + part.nan, inf + part.inf, zero + part.zero
-    return Part(*best_abs, *best_rel, *best_ulp, counts, mismatches, first, nan, inf, zero)
+    return Scanned(*best_abs, *best_rel, *best_ulp, counts, mismatches, first, nan, inf, zero)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from harness.comparison.kernel_digest import BLOCK as DIGEST_BLOCK
 from harness.comparison.kernel_digest import KEYS
 from harness.comparison.kernel_formats import NORMAL_BITS
-from harness.comparison.kernel_numpy import BINS, Part
+from harness.comparison.kernel_numpy import BINS, Scanned
 
 FORMATS = ("float32", "float64")
 BLOCK = 4096  # elements: the buffers stay in the first-level cache
@@ -272,7 +272,7 @@ def _scan(  # pragma: no cover
 
 def scan_segment(
     actual: NDArray[Any], expected: NDArray[Any], limit: Any, name: str, hashed: bool
-) -> tuple[Part, NDArray[np.uint64]]:
+) -> tuple[Scanned, NDArray[np.uint64]]:
     """Scan flat, contiguous, native arrays; with `hashed` also give the NH value of each whole block of `actual`.
 
     name: one of FORMATS, the dtype of `actual`; `expected` has the same or float64. Runs without the interpreter's
@@ -302,7 +302,7 @@ def scan_segment(
         (best, top, places, tallies, counts),
     )
     where = [int(place) for place in places]
-    part = Part(
+    part = Scanned(
         *(float(best[ABS]), where[ABS], float(best[REL]), where[REL], int(top[0]), where[ULP], counts),
         *(int(tallies[MISMATCH]), where[FIRST], int(tallies[NAN]), int(tallies[INF]), int(tallies[ZERO])),
     )

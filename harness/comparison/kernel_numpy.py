@@ -22,7 +22,7 @@ _NEAR_BINS = 6  # distances up to 16 are counted by passes, the rest by a search
 Limit = float | NDArray[np.float64]
 
 
-class Part(NamedTuple):
+class Scanned(NamedTuple):
     """The statistics of one chunk. Places count from its start; -1 where a maximum is 0 or nothing mismatched."""
 
     max_abs: float
@@ -49,7 +49,7 @@ class NumpyScanner:
             self._wide = np.empty((4, chunk), dtype=np.float64)
             self._bits = np.empty((2, chunk), dtype=SIGNED[FLOATS[name].itemsize])
 
-    def scan(self, actual: NDArray[Any], expected: NDArray[Any], limit: Limit) -> Part:
+    def scan(self, actual: NDArray[Any], expected: NDArray[Any], limit: Limit) -> Scanned:
         """Compare flat, contiguous, native arrays of one length."""
         if self.name not in FLOATS:
             return _scan_integers(actual, expected, limit)
@@ -101,10 +101,10 @@ class NumpyScanner:
         return int(np.count_nonzero(self._tiny(left) != self._tiny(right)))
 
 
-def _equal(size: int) -> Part:
+def _equal(size: int) -> Scanned:
     counts = np.zeros(BINS, dtype=np.int64)
     counts[0] = size
-    return Part(0.0, -1, 0.0, -1, 0, -1, counts, 0, -1, 0, 0, 0)
+    return Scanned(0.0, -1, 0.0, -1, 0, -1, counts, 0, -1, 0, 0, 0)
 
 
 def _odd(
@@ -125,7 +125,7 @@ def _odd(
     return int(np.count_nonzero(nans)), int(np.count_nonzero(infs)), nans | infs
 
 
-def _scan_integers(actual: NDArray[Any], expected: NDArray[Any], limit: Limit) -> Part:
+def _scan_integers(actual: NDArray[Any], expected: NDArray[Any], limit: Limit) -> Scanned:
     a, e = actual.astype(np.int64), expected.astype(np.int64)
     distance = np.where(a > e, a - e, e - a).view(np.uint64)
     error = distance.astype(np.float64)
@@ -142,7 +142,7 @@ def _part(
     odd: NDArray[np.bool_] | None,
     limit: Limit,
     disagreements: tuple[int, int, int],
-) -> Part:
+) -> Scanned:
     abs_at, rel_at, ulp_at = int(error.argmax()), int(relative.argmax()), int(distance.argmax())
     max_abs, max_rel, max_ulp = float(error[abs_at]), float(relative[rel_at]), int(distance[ulp_at])
     mismatches, first = 0, -1
@@ -150,7 +150,7 @@ def _part(
         beyond = error > limit if odd is None else (error > limit) | odd
         mismatches = int(np.count_nonzero(beyond))
         first = int(beyond.argmax()) if mismatches else -1
-    return Part(
+    return Scanned(
         max_abs,
         abs_at if max_abs else -1,
         max_rel,

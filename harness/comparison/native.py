@@ -1,7 +1,7 @@
 """What a framework's own parameters and states show: gate order, orientation, biases, forget bias, order of the states.
 
 The canonical weights are random, so each of their blocks is found by its values, wherever and however it lies in the
-framework's arrays (`harness.adapters.base.Adapter.native`). Nothing is known beforehand of any framework; what blocks of
+framework's arrays (`frameworks.contract.adapter.Adapter.native`). Nothing is known beforehand of any framework; what blocks of
 equal values cannot tell is left out.
 """
 
@@ -16,8 +16,6 @@ from harness.comparison.checks.state import distance
 from harness.comparison.context import Evidence
 from harness.records import Arrays
 
-#: Gates in the canonical order, by their number.
-GATES = {4: "ifgo", 3: "zrn"}
 STATES = ("state0", "state1")
 #: A first element that stands in more places than this tells nothing: the weights are not random.
 CANDIDATES = 32
@@ -38,7 +36,7 @@ class Spot(NamedTuple):
     step: int
 
 
-class Layer(NamedTuple):
+class GateBlocks(NamedTuple):
     """One layer's canonical blocks by gate: (inputs, units), (units, units), (units,)."""
 
     kernel: list[np.ndarray]
@@ -58,7 +56,7 @@ def native_facts(evidence: Evidence, agrees: bool) -> dict[str, str]:
         found["own parameters"] = ", ".join(f"{name} {sized(array.shape)}" for name, array in arrays.items())
         spots = [[find(block, arrays) for block in layer.recurrent] for layer in layers]
         entering = [[find(block, arrays) for block in layer.kernel] for layer in layers]
-        found["gate order"] = the_same([gate_order(one) for one in spots])
+        found["gate order"] = the_same([gate_order(one, evidence.context.kind.letters) for one in spots])
         found["kernel"] = the_same([orientation(a, b) for a, b in zip(entering, spots, strict=True)])
         taken = {spot.name for one in (*spots, *entering) for spot in one if spot is not None}
         rest = {name: array for name, array in arrays.items() if name not in taken}
@@ -67,7 +65,7 @@ def native_facts(evidence: Evidence, agrees: bool) -> dict[str, str]:
     return {name: text for name, text in found.items() if text}
 
 
-def layers_of(evidence: Evidence) -> list[Layer]:
+def layers_of(evidence: Evidence) -> list[GateBlocks]:
     """The canonical blocks of every layer that has a recurrent kernel; [] where the layer kind has none."""
     weights = evidence.context.arrays()[1]
     found = []
@@ -76,9 +74,10 @@ def layers_of(evidence: Evidence) -> list[Layer]:
             continue
         prefix = name.removesuffix("recurrent_kernel")
         own = [weights[prefix + part] for part in ("kernel", "recurrent_kernel", "bias") if prefix + part in weights]
-        count = own[0].shape[-1] // int(evidence.variant.config.units)
-        if len(own) == 3 and (count == 1 or count in GATES):
-            found.append(Layer(*(np.split(array, count, axis=-1) for array in own)))
+        count = len(evidence.context.kind.gates)
+        # A layer of another width than the others' is left out.
+        if len(own) == 3 and own[0].shape[-1] == count * int(evidence.variant.config.units):
+            found.append(GateBlocks(*(np.split(array, count, axis=-1) for array in own)))
     return found
 
 
@@ -108,11 +107,10 @@ def steps(matrix: np.ndarray, block: np.ndarray, row: int, column: int) -> list[
     return [step for step in (np.flatnonzero(matrix[row, column + 1 :] == block[0, 1]) + 1).tolist() if step <= 4]
 
 
-def gate_order(spots: list[Spot | None]) -> str:
-    """The gates in the order in which they lie in one array; or which array each has."""
+def gate_order(spots: list[Spot | None], names: str) -> str:
+    """The gates in the order in which they lie in one array; or which array each has. names: canonical, a letter each."""
     placed = [spot for spot in spots if spot is not None]
-    names = GATES.get(len(spots))
-    if names is None or len(placed) < len(spots):
+    if len(spots) < 2 or len(placed) < len(spots):
         return ""
     if len({spot.name for spot in placed}) == len(placed):
         each = ", ".join(f"{gate} {spot.name}" for gate, spot in zip(names, placed, strict=True))
@@ -140,7 +138,7 @@ def orientation(entering: list[Spot | None], recurrent: list[Spot | None]) -> st
 
 
 def biases(
-    evidence: Evidence, layers: list[Layer], arrays: Arrays, spots: list[list[Spot | None]], agrees: bool
+    evidence: Evidence, layers: list[GateBlocks], arrays: Arrays, spots: list[list[Spot | None]], agrees: bool
 ) -> dict[str, str]:
     """How many biases a layer has, and where a constant of the forget gate is: in one of them, or added at run time.
 
@@ -170,9 +168,10 @@ def biases(
     found = {"biases": str(each) if each == 1 else f"{each}, apart" if own else f"{each}, added"}
     rest = [array for array in like if not any(array is one for one in holders)]
     constant = float(getattr(evidence.variant.config, "forget_bias", 0.0) or 0.0)
-    if count != 4 or not agrees or (apart and rest):
+    forgetting = [number for number, gate in enumerate(evidence.context.kind.gates) if gate.forgets]
+    if not forgetting or not agrees or (apart and rest):
         return found
-    forget = order.index(1)
+    forget = order.index(forgetting[0])
     stored = {float(value) for array in rest for value in np.unique(array[forget * units : (forget + 1) * units])}
     if constant == 0.0 and stored <= {0.0}:
         found["forget bias"] = "nothing added"

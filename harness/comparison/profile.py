@@ -6,7 +6,6 @@ where both were measured.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 
 import numpy as np
@@ -17,9 +16,8 @@ from harness.comparison.checks.state import distance, states
 from harness.comparison.checks.value import limit_of
 from harness.comparison.context import Evidence, MissingDraw, flat_result, flatten, wide
 from harness.comparison.native import native_facts, sized
-from harness.execution.plan import AGAIN, EVAL, OTHER, REPEAT, active
 from harness.layers.base import Evaluation, tape_keys
-from harness.records import Pass, PassResult, Site
+from harness.records import Pass, PassResult, Role, Site
 from harness.tape import BERNOULLI, KEEP_RULES, NORMAL, UNIFORM, Draw, decisions
 
 Profile = dict[str, str]
@@ -62,7 +60,7 @@ def of_site(evidence: Evidence, site: Site, key: str, one: Pass, result: PassRes
     found[f"{key}: a second call"] = second_call(evidence, key)
     if draw.kind == UNIFORM:
         found[f"{key}: keeps where"] = keep_rule(evidence, site, key, one, result)
-    if draw.kind != NORMAL and site.noise == "bernoulli" and active(site):
+    if draw.kind != NORMAL and site.masks and site.active:
         found[f"{key}: survivors times"] = survivors(evidence, site, one, result)
     if "gates" in site.axes and "gates" in apart and draw.kind in (BERNOULLI, UNIFORM):
         found[f"{key}: gates with equal masks"] = equal_gates(site, draw)
@@ -102,9 +100,7 @@ def survivors(evidence: Evidence, site: Site, one: Pass, result: PassResult) -> 
     inputs, weights, _ = evidence.context.arrays()
     fitting = []
     for scale, words in (("inverted", "1 / (1 - rate)"), ("none", "1")):
-        sites = [
-            dataclasses.replace(other, scale=scale) if other is site else other for other in evidence.variant.sites
-        ]
+        sites = [other._replace(scale=scale) if other is site else other for other in evidence.variant.sites]
         drawn = evidence.drawn(one, result)
         kind, config = evidence.context.kind, evidence.variant.config
         try:
@@ -118,8 +114,8 @@ def survivors(evidence: Evidence, site: Site, one: Pass, result: PassResult) -> 
 
 def second_call(evidence: Evidence, key: str) -> str:
     """Whether a second call of the same layer, with no new seed, has the first one's mask."""
-    again = evidence.of(AGAIN)
-    if not again or key not in again[0][1].draws:
+    again = evidence.of(Role.AGAIN)
+    if not again or key not in again[0][1].draws or evidence.variant.draws != "native":
         return ""
     equal = same(evidence.main[0][1].draws[key].values, again[0][1].draws[key].values)
     return "the same mask" if equal else "drawn anew"
@@ -174,7 +170,7 @@ def equal_gates(site: Site, draw: Draw) -> str:
 
 def evaluation_draws(evidence: Evidence) -> str:
     """Whether evaluation takes from the stream, and whether that changes anything is for identity.eval to say."""
-    passes = evidence.of(EVAL)
+    passes = evidence.of(Role.EVAL)
     if not passes:
         return ""
     return ", ".join(passes[0][1].draws) or "nothing"
@@ -186,14 +182,14 @@ def seeds(evidence: Evidence) -> Profile:
     if not first[1].draws or evidence.variant.draws != "native":
         return {}
     found = {}
-    again = evidence.of(REPEAT)
+    again = evidence.of(Role.REPEAT)
     if again:
         equal = all(
             key in again[0][1].draws and same(draw.values, again[0][1].draws[key].values)
             for key, draw in first[1].draws.items()
         )
         found["same seed again"] = "the same draws" if equal else "other draws"
-    others = [item for item in evidence.of(evidence.variant.mode, OTHER) if item[0].seed != first[0].seed]
+    others = [item for item in evidence.of(evidence.variant.mode, Role.OTHER) if item[0].seed != first[0].seed]
     if others:
         equal = all(
             key in others[0][1].draws and same(draw.values, others[0][1].draws[key].values)

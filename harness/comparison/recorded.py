@@ -19,8 +19,9 @@ from harness.comparison.checks.noise import elements, noise, noisy_site
 from harness.comparison.checks.state import last_step_of, last_step_plans
 from harness.comparison.context import Context, Evidence
 from harness.comparison.tolerance import printed_limit
-from harness.records import Arrays, BackendRef, Pass, PassResult, Verdict
+from harness.records import Arrays, BackendRef, Pass, PassResult, Role, Verdict
 from harness.rounding import unit_roundoff
+from harness.tape import BERNOULLI
 
 
 def findings(context: Context, backend: BackendRef) -> list[Finding]:
@@ -28,7 +29,7 @@ def findings(context: Context, backend: BackendRef) -> list[Finding]:
     outputs = recorded_arrays(backend)
     found = list(shapes(context, outputs))
     sites = active_sites(context)
-    if context.variant.layer == "dropout" and len(sites) == 1 and "y" in outputs:
+    if "scale.survivors" in context.kind.checks and len(sites) == 1 and "y" in outputs:
         found.append(survivors(context, outputs["y"], backend))
     if last_step_plans(context):
         found.append(last_step_of(outputs, ""))
@@ -48,14 +49,14 @@ def noise_evidence(context: Context, outputs: Arrays) -> Evidence | None:
     """The recorded outputs as one pass, where the noise can be read off them."""
     if not (noise_plans(context) and outputs["y"].shape == context.output_shapes["y"]):
         return None
-    one = Pass(context.variant.mode, context.variant.seeds[0], context.variant.mode)
+    one = Pass(Role(context.variant.mode), context.variant.seeds[0], context.variant.mode)
     return Evidence(context, ((one, PassResult(outputs, {}, {})),))
 
 
 def noise_plans(context: Context) -> bool:
     """Noise that can be read off the output alone: all but masked noise, which needs its mask."""
     site = noisy_site(context)
-    return site is not None and site.noise != "masked_additive"
+    return site is not None and BERNOULLI not in site.draws
 
 
 def half_unit(values: np.ndarray, backend: BackendRef) -> np.ndarray:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from harness.comparison.checks.base import Finding, planned
+from harness.comparison.checks.base import Finding
 from harness.comparison.checks.noise import noisy_site
-from harness.comparison.compare import answers, chosen, expected, row_maker
-from harness.comparison.context import Context, Evidence
-from harness.records import Compared, JobResult, PassResult, Verdict
+from harness.comparison.compare import gathered, judge
+from harness.comparison.context import Context
+from harness.comparison.keep_rules import read
+from harness.records import Compared, JobResult, PassResult, Row, Verdict
 
 
 def sampled(result: JobResult, context: Context) -> JobResult:
-    """A copy of what a second stage reads, because the arrays of an answer last only until the next one."""
+    """A copy of what a second stage reads, because the arrays of an answer last only until the next one.
+
+    What code under test decides from its draws shows in its outputs, of which most checks need no copy: it is read here.
+    """
+    result = read(result, context)
     outputs = noisy_site(context) is not None
     passes = tuple(
         (
@@ -39,35 +44,47 @@ def second_stage(compared: Compared, results: Sequence[JobResult], context: Cont
     results  of the jobs that drew afresh (`sampled`). Where one of them came to no end, nothing is known: the suspicious rows
              get its verdict.
     """
-    variant = compared.variant
     passes = tuple(one for result in results for one in result.passes)
-    job = dataclasses.replace(results[0], passes=passes) if results else JobResult(variant, compared.backend)
-    row = row_maker(job, variant)
-    owed = planned(context, chosen(variant), compared.backend)
+    job = JobResult(compared.variant, compared.backend)
+    job = dataclasses.replace(results[0] if results else job, passes=passes, verdict=None, detail="")
     broken = next((result for result in results if result.verdict is not None), None)
     if broken is not None or not passes:
-        verdict = broken.verdict if broken is not None and broken.verdict is not None else Verdict.ERROR
-        why = broken.message if broken is not None else "nothing more could be drawn"
-        found = [
-            Finding(name, verdict, cause=f"it could not be tried again on fresh draws: {why}")
-            for name in compared.again
-        ]
+        judged = gathered(job, _untried(compared, broken), today)
     else:
-        evidence = Evidence(context, passes)
-        evidence.job, evidence.stage = job, 2
-        found = answers(evidence, {name: owed[name] for name in compared.again})
-    seeds = f"{len(passes)} fresh seeds"
-    rows = {}
-    for finding in found:
-        first = f"p = {compared.again[finding.name]:.2g} at first"
-        again = f"{first}; tried again on {seeds}"
-        cause = f"{finding.cause} ({again})" if finding.cause else ""
-        rows[finding.name] = row(
-            dataclasses.replace(finding, cause=cause, note=f"{again}: {finding.note}" if finding.note else again)
-        )
-    judged = {one.check: one for one in expected(rows.values(), variant, today)}
-    kept = tuple(
-        dataclasses.replace(judged[one.check], seconds=one.seconds) if one.check in judged else one
-        for one in compared.rows
+        judged = judge(job, context, today, compared.again, stage=2).compared
+    found = {row.check: _both(row, compared.again[row.check], len(passes)) for row in judged.rows}
+    rows = tuple(
+        dataclasses.replace(found[row.check], seconds=row.seconds) if row.check in found else row
+        for row in compared.rows
     )
-    return dataclasses.replace(compared, rows=kept, again={})
+    details = "\n".join(text for text in (compared.detail, judged.detail) if text)
+    return dataclasses.replace(compared, rows=rows, again={}, detail=details)
+
+
+def _untried(compared: Compared, broken: JobResult | None) -> Iterator[Finding]:
+    """Of fresh draws that could not be made: what is suspicious gets their verdict."""
+    verdict = broken.verdict if broken is not None and broken.verdict is not None else Verdict.ERROR
+    why = broken.message if broken is not None else "nothing more could be drawn"
+    for name in compared.again:
+        yield Finding(name, verdict, cause=f"it could not be tried again on fresh draws: {why}")
+
+
+def _both(row: Row, first: float, seeds: int) -> Row:
+    """A row of the second stage that names the first one's p-value too."""
+    again = f"p = {first:.2g} at first; tried again on {seeds} fresh seeds"
+    # The cause of what the case expects is the case's own.
+    own = row.cause and row.verdict not in (Verdict.KNOWN, Verdict.UNEXPECTED_PASS)
+    cause = f"{row.cause} ({again})" if own else row.cause
+    return dataclasses.replace(row, cause=cause, note=f"{again}: {row.note}" if row.note else again)
+
+
+def unsettled(compared: Compared) -> Compared:
+    """The same rows where the second stage could not be made: what was suspicious is no pass."""
+    why = "suspicious (p = {:.2g}), and it could not be tried again on fresh draws"
+    rows = tuple(
+        dataclasses.replace(row, verdict=Verdict.ERROR, cause=why.format(compared.again[row.check]))
+        if row.check in compared.again
+        else row
+        for row in compared.rows
+    )
+    return dataclasses.replace(compared, rows=rows, again={})

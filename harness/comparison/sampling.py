@@ -9,8 +9,7 @@ import numpy as np
 
 from harness.comparison.checks.mask import LUCK, keys, sizes, valid_steps
 from harness.comparison.context import Context, Evidence
-from harness.execution.plan import OTHER
-from harness.records import Pass, PassResult, Site
+from harness.records import Pass, PassResult, Role, Site
 from harness.tape import BERNOULLI, UNIFORM, Draw, decisions
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def bernoulli_keys(context: Context) -> list[tuple[Site, str]]:
 
 def pooled(evidence: Evidence, key: str) -> list[tuple[Pass, PassResult, Draw]]:
     """The independent draws of a site: every seed's, without the repeat."""
-    roles = (evidence.variant.mode, OTHER)
+    roles = (evidence.variant.mode, Role.OTHER)
     return [(one, result, result.draws[key]) for one, result in evidence.of(*roles) if key in result.draws]
 
 

@@ -136,11 +136,6 @@ def _bound(deviations: list[Float64], clean: Float64, u: float, k: float, runs: 
     return Bound(measured, k * measured, magnitude, k, runs, ill)
 
 
-def fixed_limit(magnitude: float, dtype: Any) -> float:
-    """The bound where there is no reference to measure: FIXED_UNITS u times the largest magnitude."""
-    return FIXED_UNITS * unit_roundoff(dtype) * magnitude
-
-
 def printed_limit(values: NDArray[Any], digits: int) -> Float64:
     """Half a unit in the last printed place of each value, for outputs that a document prints with `digits` digits."""
     if digits < 1:

@@ -30,7 +30,6 @@ AXIAL = (
     "decisions.rate",
     "site.unasked",
 )
-FORWARD = ("lstm", "gru", "simple_rnn")
 
 
 def local(faults: tuple[Fault, ...]) -> bool:
@@ -48,11 +47,7 @@ def cut(one: Observed) -> Observed | None:
     batch, steps = setting.inputs["x"].shape[:2]
     config = setting.config
     forward = (
-        setting.kind.name in FORWARD
-        and "lengths" not in setting.inputs
-        and not getattr(config, "bidirectional", False)
-        and not getattr(config, "go_backwards", False)
-        and one.actual.get("y", np.zeros(0)).ndim == 3
+        setting.kind.forward(config) and "lengths" not in setting.inputs and one.actual.get("y", np.zeros(0)).ndim == 3
     )
     sizes = {}
     if batch >= WORTH:
@@ -61,7 +56,8 @@ def cut(one: Observed) -> Observed | None:
         sizes["time"] = STEPS
     if not sizes:
         return None
-    inputs = {name: _input(name, array, batch, sizes) for name, array in setting.inputs.items()}
+    starts = tuple(f"{state}0" for state in setting.kind.states)
+    inputs = {name: _input(name, array, batch, sizes, starts) for name, array in setting.inputs.items()}
     part = setting.changed(
         inputs=inputs,
         sites=tuple(_site(site, sizes) for site in setting.sites),
@@ -88,9 +84,9 @@ def _leading(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return array[tuple(slice(size) for size in shape)]
 
 
-def _input(name: str, array: np.ndarray, batch: int, sizes: Mapping[str, int]) -> np.ndarray:
+def _input(name: str, array: np.ndarray, batch: int, sizes: Mapping[str, int], starts: tuple[str, ...]) -> np.ndarray:
     """An input's part: x, z and tokens are (B, T, …), states have the batch on their last axis but one."""
-    if name.endswith(("h0", "c0")):
+    if name.endswith(starts):
         return array[..., : sizes.get("batch", batch), :]
     found = array[: sizes.get("batch", batch)]
     return found[:, : sizes["time"]] if "time" in sizes and name == "x" else found
@@ -100,7 +96,7 @@ def _site(site: Site, sizes: Mapping[str, int]) -> Site:
     def less(shape: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(min(size, sizes.get(axis, size)) for axis, size in zip(site.axes, shape, strict=True))
 
-    return dataclasses.replace(site, shape=less(site.shape), full=less(site.full) if site.full else ())
+    return site._replace(shape=less(site.shape), full=less(site.full) if site.full else ())
 
 
 def _draw(draw: np.ndarray, site: Site | None, sizes: Mapping[str, int]) -> np.ndarray:

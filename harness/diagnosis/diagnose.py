@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from harness.comparison.context import Evidence
 from harness.comparison.kept import FAMILIES
+from harness.diagnosis.advice import Advice, advice_for
 from harness.diagnosis.drawn import sharing
 from harness.diagnosis.observed import Observed, observed
 from harness.diagnosis.parting import parting
 from harness.diagnosis.precision import Coarse, coarse, narrower
 from harness.diagnosis.search import Explanation, Found, Search
-from harness.records import Compared, Row, Verdict
+from harness.internal import failure, noted
+from harness.records import Compared, Failure, Row, Verdict
 
 #: Faults that give the same numbers and are named beside the first.
 TIES = 3
@@ -22,7 +24,7 @@ TIES = 3
 class Diagnosis:
     """What was found. Either `fits` (best first), or `coarse`, or where the two part."""
 
-    backend: str
+    advice: Advice
     fits: tuple[Explanation, ...]
     coarse: Coarse | None
     partial: Explanation | None
@@ -30,6 +32,7 @@ class Diagnosis:
     failing: int
     tried: int
     complete: bool
+    errors: tuple[Failure, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -51,7 +54,7 @@ class Diagnosis:
             return "; ".join([f"{self.cause}: {how_well(self.fits[0])}", *self._ties(), f"fix: {self._fix()}"])
         if self.coarse is not None:
             share = f"{self.coarse.worst:.2g} of what such rounding allows"
-            return f"{self.cause}: at most {share}; fix: {self.coarse.fix(self.backend)}"
+            return f"{self.cause}: at most {share}; fix: {self._coarse_fix()}"
         parts = [self.cause if self.complete else f"{self.cause} among {self.tried} tried, and more remain"]
         if self.partial is not None:
             parts.append(
@@ -69,7 +72,12 @@ class Diagnosis:
         return [f"on this case's data the same as: {shown}{more}"]
 
     def _fix(self) -> str:
-        return "; ".join(dict.fromkeys(fault.fix_for(self.backend) for fault in self.fits[0].faults))
+        fixes = [self.advice.fix(fault.name, fault.fix, fault.words) for fault in self.fits[0].faults]
+        return "; ".join(dict.fromkeys(fixes))
+
+    def _coarse_fix(self) -> str:
+        (name,) = self.names
+        return self.advice.fix(name, "compute in the case's dtype throughout, matrix products too", {})
 
 
 def words(one: Explanation) -> str:
@@ -88,15 +96,15 @@ def how_well(one: Explanation) -> str:
     return f"explains {which} to within {one.worst:.2g} of {'its limit' if one.failing == 1 else 'their limits'}{whose}"
 
 
-def diagnose(evidence: Evidence, backend: str) -> Diagnosis | None:
+def diagnose(evidence: Evidence, advice: Advice) -> Diagnosis | None:
     """The cause of what an implementation gave; None where every array is within its limit."""
     passes = observed(evidence)
     if not any(one.failing() for one in passes):
         return None
-    return found(passes, backend)
+    return found(passes, advice)
 
 
-def found(passes: list[Observed], backend: str, search: Search | None = None) -> Diagnosis:
+def found(passes: list[Observed], advice: Advice, search: Search | None = None) -> Diagnosis:
     """The cause of the failing arrays of some passes."""
     rough = None
     dtype = passes[0].setting.dtype
@@ -107,7 +115,7 @@ def found(passes: list[Observed], backend: str, search: Search | None = None) ->
     if not result.fits and rough is None:
         rough = coarse(passes, narrower(dtype))
     return Diagnosis(
-        backend,
+        advice,
         tuple(result.fits),
         None if result.fits else rough,
         result.partial,
@@ -115,37 +123,43 @@ def found(passes: list[Observed], backend: str, search: Search | None = None) ->
         result.failing,
         result.tried,
         result.complete,
+        result.errors,
     )
 
 
 def explained(compared: Compared, evidence: Evidence) -> Compared:
     """The same rows, the unexplained failures among them with their cause. Verdicts stay; without failures it costs nothing."""
-    compared = _shared(compared, evidence)
+    versions = evidence.job.versions if evidence.job is not None else {}
+    advice = advice_for(compared.backend, evidence.variant.layer, versions)
+    compared = _shared(compared, evidence, advice)
     places = [place for place, row in enumerate(compared.rows) if unexplained(row)]
     if not places:
         return compared
+    errors: tuple[Failure, ...] = ()
     try:
-        diagnosis = diagnose(evidence, compared.backend.backend)
+        diagnosis = diagnose(evidence, advice)
         if diagnosis is None:
             return compared
-        long, short = diagnosis.text(), diagnosis.cause
+        long, short, errors = diagnosis.text(), diagnosis.cause, diagnosis.errors
     except Exception as error:
         # A bug in the search must not hide the difference that it was to explain.
-        long = short = f"the search for the cause failed: {type(error).__name__}: {error}"
+        failed = failure(error, "the cause was searched for")
+        long = short = f"the search for the cause failed: {failed.text}"
+        errors = (failed,)
     rows = list(compared.rows)
     for place in places:
         text = long if place == places[0] else short
         cause = "; ".join(part for part in (rows[place].cause, f"cause: {text}") if part)
         rows[place] = dataclasses.replace(rows[place], cause=cause)
-    return dataclasses.replace(compared, rows=tuple(rows))
+    return noted(dataclasses.replace(compared, rows=tuple(rows)), errors, "diagnosis")
 
 
-def _shared(compared: Compared, evidence: Evidence) -> Compared:
+def _shared(compared: Compared, evidence: Evidence, advice: Advice) -> Compared:
     """Rows of masks that are shared otherwise get what that means, and the fix."""
     rows = list(compared.rows)
     for place, row in enumerate(rows):
         if row.check == "mask.shared" and row.verdict is Verdict.FAIL:
-            text = sharing(evidence, compared.backend.backend)
+            text = sharing(evidence, advice)
             cause = "; ".join(part for part in (row.cause, f"cause: {text}" if text else "") if part)
             rows[place] = dataclasses.replace(row, cause=cause)
     return dataclasses.replace(compared, rows=tuple(rows))

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from harness.comparison.checks.mask import keys, measured_axes
 from harness.comparison.context import Evidence
+from harness.diagnosis.advice import Advice
 from harness.diagnosis.faults.masks import SHARING
 
-#: What to do about a mask that is drawn anew over an axis where one is shared: by axis, and by backend where that differs.
+#: What to do about a mask that is drawn anew over an axis where one is shared, by axis.
 ANEW = {
-    "time": (
-        "draw the mask once, before the loop over the steps, and use it throughout",
-        {
-            "torch": "F.dropout on a whole sequence draws at every step: draw a mask (batch, 1, features), or (1, batch, "
-            "features) for a time-major one, and multiply",
-            "tensorflow": "give the dropout layer noise_shape=(batch, 1, features), or use the recurrent layer's own dropout",
-            "jax": "draw outside of lax.scan and close over the mask, or pass broadcast_dims / a fixed key to the dropout layer",
-        },
-    ),
-    "batch": ("draw one mask for the whole batch (noise_shape with 1 first)", {}),
-    "gates": ("draw one mask and use it for all gates (Keras' implementation 2)", {}),
-    "features": ("draw one decision for all features (spatial dropout the other way round)", {}),
+    "time": "draw the mask once, before the loop over the steps, and use it throughout",
+    "batch": "draw one mask for the whole batch (noise_shape with 1 first)",
+    "gates": "draw one mask and use it for all gates (Keras' implementation 2)",
+    "features": "draw one decision for all features (spatial dropout the other way round)",
 }
 
 
-def sharing(evidence: Evidence, backend: str) -> str:
+def sharing(evidence: Evidence, advice: Advice) -> str:
     """What each wrongly shared mask means, and the fix; "" where sharing is as the case says."""
     parts: list[str] = []
     for _, result in evidence.main[:1]:
@@ -38,6 +31,7 @@ def sharing(evidence: Evidence, backend: str) -> str:
                     )
                     parts.append(f"{words.format(at=f' at {key}')}; fix: {fix}")
                 elif axis in not_over and axis in site.shared:
-                    fix, fixes = ANEW.get(axis, (f"draw one mask for the whole axis {axis}", {}))
-                    parts.append(f"a new mask along {axis} at {key}; fix: {fixes.get(backend, fix)}")
+                    fix = ANEW.get(axis, f"draw one mask for the whole axis {axis}")
+                    fix = advice.fix(f"mask.fresh over {axis}", fix, {})
+                    parts.append(f"a new mask along {axis} at {key}; fix: {fix}")
     return "; ".join(dict.fromkeys(parts))

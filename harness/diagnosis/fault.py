@@ -8,13 +8,19 @@ faults at once are one wrapped in the other.
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from harness.diagnosis.setting import Inner, Setting, reference
-from harness.layers.base import Evaluation
+from harness.internal import failure
+from harness.layers.base import DoesNotFit, Evaluation
+from harness.records import Failure
+from harness.registry import Registry
+
+
+class FaultError(Exception):
+    """A fault, or a family of them, failed: an error of the catalogue, which says nothing about the code under test."""
+
 
 Run = Callable[[Setting, Inner], Evaluation]
 
@@ -28,7 +34,7 @@ class Fault:
 
     name    unique: `gates.order[i,g,f,o] kernel`.
     cause   what it is, as a report says it.
-    fix     what to do, in the user's terms; `fixes` by backend where that differs.
+    fix     what to do, in everyone's terms. Frameworks say it in their own (harness.diagnosis.advice), with these `words`.
     run     the reference with the fault.
     rarity  1: everyday; larger: less to be expected. Decides between faults that give the same numbers.
     silent  the first forward pass shows nothing of it: it acts in the backward pass or in later calls.
@@ -40,14 +46,10 @@ class Fault:
     fix: str
     run: Run
     rarity: float = 1.0
-    fixes: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
     fresh: bool = False
     silent: bool = False
     stage: str = ""
-
-    def fix_for(self, backend: str) -> str:
-        """The fix in a backend's terms."""
-        return self.fixes.get(backend, self.fix)
 
 
 Find = Callable[[Setting], Iterable[Fault]]
@@ -62,19 +64,16 @@ class Family:
     find: Find
 
 
-_FAMILIES: dict[str, Family] = {}
-_LOADED = False
+_FAMILIES: Registry[Family] = Registry("the family of faults", "harness.diagnosis.faults")
 
 
 def family(name: str, stage: str) -> Callable[[Find], Find]:
     """Register a family of faults; two of one name, or a stage that is none, are an error."""
 
     def decorate(find: Find) -> Find:
-        if name in _FAMILIES:
-            raise ValueError(f"the family of faults {name!r} is defined twice")
         if stage not in STAGES:
             raise ValueError(f"no stage {stage!r}: {', '.join(STAGES)}")
-        _FAMILIES[name] = Family(name, stage, find)
+        _FAMILIES.add(name, Family(name, stage, find), find)
         return find
 
     return decorate
@@ -82,29 +81,44 @@ def family(name: str, stage: str) -> Callable[[Find], Find]:
 
 def families() -> dict[str, Family]:
     """All families by name; imports every module of `harness.diagnosis.faults` once."""
-    global _LOADED
-    if not _LOADED:
-        package = importlib.import_module("harness.diagnosis.faults")
-        for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
-            importlib.import_module(f"harness.diagnosis.faults.{module}")
-        _LOADED = True
-    return _FAMILIES
+    return _FAMILIES.all()
 
 
-def catalogue(setting: Setting) -> list[Fault]:
-    """Every fault that can be planted in a setting, the everyday ones first. Raises ValueError for two of one name."""
+def catalogue(setting: Setting, errors: list[Failure] | None = None) -> list[Fault]:
+    """Every fault that can be planted in a setting, the everyday ones first.
+
+    errors  where it is given, a family that fails is told there and left out; else it raises FaultError.
+    """
     found: dict[str, Fault] = {}
     for one in families().values():
-        for fault in one.find(setting):
+        try:
+            listed = _listed(one, setting)
+        except FaultError as error:
+            if errors is None:
+                raise
+            errors.append(failure(error, "", str(error)))
+            continue
+        for fault in listed:
             if fault.name in found:
-                raise ValueError(f"two faults are called {fault.name!r}")
+                raise FaultError(f"two faults are called {fault.name!r}")
             silent = fault.silent or one.stage == "gradients"
             found[fault.name] = dataclasses.replace(fault, stage=one.stage, silent=silent)
     return sorted(found.values(), key=lambda fault: fault.rarity)
 
 
+def _listed(one: Family, setting: Setting) -> list[Fault]:
+    try:
+        return list(one.find(setting))
+    except Exception as error:
+        raise FaultError(f"the family of faults {one.name!r} failed: {type(error).__name__}: {error}") from error
+
+
 def planted(faults: Iterable[Fault]) -> Inner:
-    """The reference with these faults, nested by their stages."""
+    """The reference with these faults, nested by their stages.
+
+    It raises DoesNotFit where a fault cannot be planted in a setting after all, and FaultError for everything else that a fault
+    raises: a mistake in a fault is not "does not fit".
+    """
     inner: Inner = reference
     for fault in sorted(faults, key=lambda one: -STAGES.index(one.stage)):
         inner = _wrapped(fault, inner)
@@ -112,4 +126,12 @@ def planted(faults: Iterable[Fault]) -> Inner:
 
 
 def _wrapped(fault: Fault, inner: Inner) -> Inner:
-    return lambda setting: fault.run(setting, inner)
+    def run(setting: Setting) -> Evaluation:
+        try:
+            return fault.run(setting, inner)
+        except (DoesNotFit, FaultError):
+            raise
+        except Exception as error:
+            raise FaultError(f"the fault {fault.name!r} failed: {type(error).__name__}: {error}") from error
+
+    return run

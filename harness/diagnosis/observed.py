@@ -14,14 +14,14 @@ from harness.comparison.context import GRADIENT, Context, Evidence, MissingDraw,
 from harness.comparison.tolerance import Bound, K, sensitivity
 from harness.diagnosis.fault import Fault, planted
 from harness.diagnosis.setting import Setting
-from harness.execution.plan import EVAL
-from harness.records import Arrays, Pass, PassResult
+from harness.layers.base import DoesNotFit
+from harness.records import Arrays, Pass, PassResult, Role
 from harness.rounding import Rounding, unit_roundoff
 
 #: An explanation may miss a limit by this factor; then the limits of the faulty layer itself decide, which may be wider.
 SLACK = 100.0
-#: What an evaluation raises where a draw or a shape does not fit.
-UNFIT = (ValueError, KeyError, IndexError, MissingDraw)
+#: What an evaluation raises where a draw or a shape does not fit; anything else is an error of the fault.
+UNFIT = (DoesNotFit, MissingDraw)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def observed(evidence: Evidence) -> list[Observed]:
     first: Arrays = {}
     found: list[Observed] = []
     wanted = [row if row.startswith(GRADIENT) else row.removeprefix("value.") for row in names(context)]
-    for one, result in [*evidence.main, *evidence.of(EVAL)[:1]]:
+    for one, result in [*evidence.main, *evidence.of(Role.EVAL)[:1]]:
         setting = setting_of(context, one, result, first)
         if not found:
             first = setting.draws
@@ -107,7 +107,7 @@ def observed(evidence: Evidence) -> list[Observed]:
             expected = flatten(evidence.reference(one, result))
         except UNFIT:
             expected = None
-        exact = one.role == EVAL and noise_layer(context)
+        exact = one.role == Role.EVAL and noise_layer(context)
         limits = {name: 0.0 if exact else judged_limit(context, name, one.mode) for name in actual}
         seen = Observed(one, setting, actual, expected, limits)
         if (
@@ -124,7 +124,7 @@ def observed(evidence: Evidence) -> list[Observed]:
 
 
 def predicted(faults: Iterable[Fault], setting: Setting) -> Arrays | None:
-    """What the reference with these faults gives; None where they do not fit the setting."""
+    """What the reference with these faults gives; None where they do not fit the setting. Raises FaultError."""
     try:
         return flatten(planted(faults)(setting))
     except UNFIT:

@@ -8,6 +8,7 @@ import numpy as np
 
 from harness.diagnosis.gate_of import gate_of
 from harness.diagnosis.observed import Observed
+from harness.frameworks.contract.geometry import DIRECTIONS, layer_name, stacks_of
 
 
 def parting(passes: list[Observed]) -> str:
@@ -70,7 +71,7 @@ def _step(one: Observed, wrong: np.ndarray) -> str:
     steps = np.asarray(wrong.any(axis=(0, 2)))
     first = int(np.argmax(steps))
     if first == 0:
-        started = "h0" in one.setting.inputs or one.setting.kind.name == "encoder_decoder"
+        started = bool(one.setting.starts) or len(one.setting.kind.halves) > 1
         before = "from the initial state" if started else "before the recurrence has acted"
         return f"y parts at its first step, {before}"
     text = f"y parts at step {first + 1} of {len(steps)}; the steps before it are right"
@@ -105,29 +106,27 @@ def _halves(one: Observed) -> Iterator[str]:
 
 def _layers(one: Observed) -> Iterator[str]:
     """The first layer of a stack whose state is beyond its limit, and its direction where it has two."""
-    config = one.setting.config
-    layers = getattr(config, "layers", 1)
-    directions = ("forward", "backward") if getattr(config, "bidirectional", False) else ("",)
-    for layer in range(layers):
-        for name in (f"layer{layer}.h", f"layer{layer}.c"):
-            wrong = _wrong(one, name) if name in one.actual else None
-            if wrong is not None and wrong.any():
-                yield f"{name} is the first state that differs"
-                return
-    if layers * len(directions) < 2:
+    form = one.setting.kind.form
+    if form is None:
         return
-    for prefix in ("encoder.", ""):
-        for layer in range(layers):
-            for number, direction in enumerate(directions):
-                for name in ("h", "c"):
-                    wrong = _wrong(one, prefix + name) if prefix + name in one.actual else None
-                    if wrong is None or wrong.ndim < 3:
-                        continue
-                    own = wrong.reshape(layers, len(directions), -1)[layer, number]
-                    if own.any():
-                        whose = f"{direction} {prefix}{name}".strip()
-                        yield f"layer {layer + 1} of {layers} is the first whose {whose} differs"
-                        return
+    stacks = stacks_of(form, one.setting.config.model_dump(), {})
+    for stack in stacks:
+        for layer, direction in stack.places():
+            for name in stack.states:
+                numbered = layer_name(layer) + name
+                wrong = _wrong(one, numbered) if numbered in one.actual else None
+                if wrong is not None and wrong.any():
+                    yield f"{numbered} is the first state that differs"
+                    return
+                if not stack.leading or stack.handed + name not in one.actual:
+                    continue
+                wrong = _wrong(one, stack.handed + name)
+                if wrong is None or not wrong.reshape(stack.layers, stack.directions, -1)[layer, direction].any():
+                    continue
+                way = DIRECTIONS[direction].strip(".") if stack.directions > 1 else ""
+                whose = f"{way} {stack.handed}{name}".strip()
+                yield f"layer {layer + 1} of {stack.layers} is the first whose {whose} differs"
+                return
 
 
 def _places(one: Observed) -> Iterator[str]:

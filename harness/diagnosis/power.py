@@ -18,14 +18,17 @@ from harness.diagnosis.fault import Fault, catalogue
 from harness.diagnosis.observed import Observed, deviation, judged_limit, predicted, setting_of
 from harness.diagnosis.precision import WORDS, narrower, noise
 from harness.diagnosis.setting import reference
-from harness.execution.plan import EVAL, passes_of, tape_uniforms
+from harness.execution.plan import passes_of, tape_uniforms
 from harness.layers.base import tape_keys
-from harness.records import NOTICED, Arrays, Draws, Pass, PassResult, Power, Variant
+from harness.records import NOTICED, Arrays, Draws, Pass, PassResult, Power, Role, Variant
 from harness.tape import NORMAL, UNIFORM, Draw
 
 
 def power(variant: Variant, skip: frozenset[str] = frozenset()) -> list[Power]:
-    """Every fault that applies to a variant, but for those in `skip`, in the catalogue's order."""
+    """Every fault that applies to a variant, but for those in `skip`, in the catalogue's order.
+
+    Raises FaultError where a fault fails.
+    """
     context = Context(variant)
     passes = own_passes(context)
     rows = frozenset(planned_checks(context, chosen(variant)))
@@ -40,13 +43,13 @@ def own_passes(context: Context) -> list[Observed]:
     first: Arrays = {}
     found: list[Observed] = []
     for one in passes_of(variant):
-        if one.role not in (variant.mode, EVAL):
+        if one.role not in (variant.mode, Role.EVAL):
             continue
         made = PassResult({}, {}, own_draws(variant, one.seed) if variant.mode == "train" else {})
         setting = setting_of(context, one, made, first)
         first = first or setting.draws
         expected = flatten(reference(setting))
-        exact = one.role == EVAL and noise_layer(context)
+        exact = one.role == Role.EVAL and noise_layer(context)
         limits = {name: 0.0 if exact else judged_limit(context, name, one.mode) for name in expected}
         found.append(Observed(one, setting, expected, expected, limits))
     return found
@@ -73,7 +76,7 @@ def _judged(fault: Fault, passes: list[Observed], rows: frozenset[str]) -> Power
         if found is None:
             continue
         fits = True
-        effects += _effects(one, found, rows)
+        effects += _effects(one, found, rows, one.one.role != passes[0].one.role)
         if any(ratio > NOTICED and not row.startswith(GRADIENT) for row, ratio in effects):
             break
     by, worst = _largest(effects)
@@ -86,17 +89,22 @@ def _largest(effects: list[tuple[str, float]]) -> tuple[str, float]:
     return max(outputs or effects, key=lambda effect: effect[1], default=("", 0.0))
 
 
-def _effects(one: Observed, found: Mapping[str, np.ndarray], rows: frozenset[str]) -> Iterator[tuple[str, float]]:
+def _effects(
+    one: Observed, found: Mapping[str, np.ndarray], rows: frozenset[str], beside: bool
+) -> Iterator[tuple[str, float]]:
     """(row, effect over limit) for every array that a row of the case compares."""
     for name, array in found.items():
-        row = row_of(one.one, name)
+        row = row_of(one.one, name, beside)
         if row in rows and name in one.actual:
             yield row, deviation(one.actual[name], array, one.limits[name])
 
 
-def row_of(one: Pass, name: str) -> str:
-    """The row that compares an array of a pass."""
-    if one.role == EVAL:
+def row_of(one: Pass, name: str, beside: bool) -> str:
+    """The row that compares an array of a pass. `beside`: the pass is not of the case's own mode, but beside those that are.
+
+    Evaluation beside training has one row for all arrays; a case whose own mode is evaluation compares each array.
+    """
+    if beside:
         return "identity.eval"
     return name if name.startswith(GRADIENT) else f"value.{name}"
 
@@ -104,7 +112,7 @@ def row_of(one: Pass, name: str) -> str:
 def _precision(name: str, one: Observed, rows: frozenset[str]) -> Power:
     """A narrower format's rounding on the case: one draw of it."""
     found: Arrays = predicted((), one.setting.changed(rounding=noise(one.setting.dtype, name, 0))) or {}
-    by, worst = _largest(list(_effects(one, found, rows)))
+    by, worst = _largest(list(_effects(one, found, rows, beside=False)))
     return Power(f"precision.{name}", f"computed in {WORDS[name]}", worst, by)
 
 

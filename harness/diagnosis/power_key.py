@@ -9,8 +9,8 @@ from pathlib import Path
 
 from harness.records import ArraySpec, Variant
 
-#: The packages whose code decides what a case notices.
-CODE = ("cases", "comparison", "diagnosis", "layers")
+#: The packages and modules whose code decides what a case notices.
+CODE = ("cases", "comparison", "diagnosis", "layers", "noises.py")
 #: The fields of a variant that do: not its names, its backends, nor what it expects of them.
 FIELDS = (
     "layer",
@@ -52,7 +52,7 @@ def code() -> str:
     """The SHA-256 of the code that decides, in hex."""
     root = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
-    for folder in CODE:
-        for path in sorted((root / folder).rglob("*.py")):
+    for name in CODE:
+        for path in sorted((root / name).rglob("*.py")) or [root / name]:
             digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

@@ -20,20 +20,6 @@ WORDS = {
     "float16": "11 significant bits: TF32 products, or float16",
     "bfloat16": "bfloat16",
 }
-FIXES = {
-    "torch": {
-        "float32": "build the layer in float64 (layer.double()), constants and masks too",
-        "float16": "set torch.backends.cudnn.allow_tf32 and torch.backends.cuda.matmul.allow_tf32 to False",
-    },
-    "jax": {
-        "float32": "set jax_enable_x64 before the first array is made, and pass dtype=float64",
-        "float16": 'set jax_default_matmul_precision to "highest"',
-    },
-    "tensorflow": {
-        "float32": "pass dtype='float64' to the layer; Keras' default is float32 whatever its inputs are",
-        "float16": "call tf.config.experimental.enable_tensor_float_32_execution(False)",
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -49,10 +35,6 @@ class Coarse:
         """As a report says it."""
         how = "all values are numbers of that format" if self.stored else "the deviations are of that size"
         return f"computed in less precision than asked for: {WORDS[self.format]} ({how})"
-
-    def fix(self, backend: str) -> str:
-        """What to do."""
-        return FIXES.get(backend, {}).get(self.format, "compute in the case's dtype throughout, matrix products too")
 
 
 def narrower(dtype: str) -> list[str]:

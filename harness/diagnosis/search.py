@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.diagnosis.cutting import cut, local
-from harness.diagnosis.fault import Fault, catalogue
+from harness.diagnosis.fault import Fault, FaultError, catalogue
 from harness.diagnosis.observed import SLACK, Observed, own_limits, predicted
-from harness.records import Arrays
+from harness.diagnosis.setting import Setting
+from harness.internal import failure
+from harness.records import Arrays, Failure
 
 #: Work for single faults, and then for pairs; a trial on the smallest case is 1 and takes about a millisecond. It is counted, not
 #: timed, so that a busy machine, a resumed run or a shard names the same cause. A small case needs a fraction of it.
@@ -45,13 +47,18 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search gave. fits: full explanations, best first; partial: the best of the others; complete: all was tried."""
+    """What a search gave.
+
+    fits      full explanations, best first; partial: the best of the others.
+    complete  all was tried. errors: faults that failed, each in a line.
+    """
 
     fits: list[Explanation]
     partial: Explanation | None
     failing: int
     tried: int
     complete: bool
+    errors: tuple[Failure, ...] = ()
 
 
 @dataclass
@@ -86,11 +93,13 @@ class Search:
         self.limits = singles / trial, pairs / trial
         self.patience = patience
         self.tried = 0
+        #: Faults of the catalogue that failed, each told once: they are our own errors, and no reason to search no further.
+        self.errors: list[Failure] = []
         self.partial: Explanation | None = None
 
     def run(self) -> Found:
         """Singles, then pairs where no single fault explains all."""
-        faults = [fault for fault in catalogue(self.passes[0].setting) if not fault.fresh]
+        faults = [fault for fault in catalogue(self.passes[0].setting, self.errors) if not fault.fresh]
         start = time.monotonic()
         trials, fits, complete = [], [], True
         for number, fault in enumerate(faults):
@@ -110,7 +119,17 @@ class Search:
                 _, fit = self._try(pair)
                 if fit is not None:
                     fits.append(fit)
-        return Found(sorted(fits, key=lambda fit: fit.cost), self.partial, len(self.failing), self.tried, complete)
+        ranked = sorted(fits, key=lambda fit: fit.cost)
+        return Found(ranked, self.partial, len(self.failing), self.tried, complete, tuple(self.errors))
+
+    def _predicted(self, faults: tuple[Fault, ...], setting: Setting) -> Arrays | None:
+        """What these faults give; None where they do not fit, or where one fails, which is told in `errors`."""
+        try:
+            return predicted(faults, setting)
+        except FaultError as error:
+            if all(known.text != str(error) for known in self.errors):
+                self.errors.append(failure(error, "", str(error)))
+            return None
 
     def _pairs(self, trials: list[_Trial]) -> Iterator[tuple[Fault, Fault]]:
         """Pairs to try, the most promising first."""
@@ -164,7 +183,7 @@ class Search:
         left, parts, close, changed = [], set(), True, False
         for one in passes:
             wanted = one.setting.changed(cotangents=None) if self.forward_fails else one.setting
-            found = predicted(faults, wanted)
+            found = self._predicted(faults, wanted)
             if found is None:
                 return None, False, False, False
             mode = one.one.role
@@ -188,7 +207,7 @@ class Search:
         worst, explained, widened = 0.0, set(), False
         compared = set()
         for number, one in enumerate(self.passes):
-            found = predicted(faults, one.setting)
+            found = self._predicted(faults, one.setting)
             if found is None:
                 return None
             ratios = {name: one.ratio(name, found[name]) for name in one.actual if name in found}

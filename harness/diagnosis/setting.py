@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from harness.layers.base import Evaluation, LayerKind
+from harness.layers.base import DoesNotFit, Evaluation, LayerKind
 from harness.records import Arrays, Draws, Site
 from harness.rounding import Rounding
 
 Inner = Callable[["Setting"], Evaluation]
-
-#: Gates of a recurrent kind, in the canonical order, one letter each.
-GATES = {"gru": "zrn", "simple_rnn": "h"}
-LSTM_GATES = "ifgo"
 
 
 @dataclass(frozen=True)
@@ -55,8 +51,17 @@ class Setting:
 
     @property
     def gates(self) -> str:
-        """The canonical order of the gates, one letter each; "" for a layer without any."""
-        return GATES.get(self.kind.name, LSTM_GATES) if self.groups else ""
+        """The canonical order of the gates, one letter each; "" for a layer without any. Raises ValueError where a kind has
+        recurrent weights and declares no gates.
+        """
+        if self.groups and not self.kind.gates:
+            raise ValueError(f"the kind {self.kind.name!r} has recurrent weights and declares no gates")
+        return self.kind.letters if self.groups else ""
+
+    @property
+    def starts(self) -> tuple[str, ...]:
+        """Names of the inputs that are initial states: `h0`, `layer0.c0` …"""
+        return tuple(name for name in self.inputs if name.rpartition(".")[2] in [f"{s}0" for s in self.kind.states])
 
     def recurrent(self, *names: str) -> tuple[str, ...]:
         """The recurrent layers' weights with these last names that there are."""
@@ -71,8 +76,23 @@ class Setting:
         return {name: array.shape for name, array in self.inputs.items()}
 
 
+def drawn_at(setting: Setting, site: Site, key: str = "") -> np.ndarray:
+    """What was drawn at a site, with the site's axes. Raises DoesNotFit where it is missing or has other axes."""
+    draw = setting.draws.get(key or site.at)
+    if draw is None or np.ndim(draw) != len(site.axes):
+        raise DoesNotFit(f"what was drawn at {key or site.at} has not the axes {', '.join(site.axes)}")
+    return np.asarray(draw)
+
+
+def taken(array: np.ndarray, places: Sequence[int], axis: int) -> np.ndarray:
+    """array.take(places, axis). Raises DoesNotFit where the axis is shorter, as another fault may have left it."""
+    if max(places, default=0) >= array.shape[axis]:
+        raise DoesNotFit(f"there is no place {max(places)} along an axis of {array.shape[axis]}")
+    return array.take(places, axis)
+
+
 def reference(setting: Setting) -> Evaluation:
-    """The reference itself: the innermost of all faults. Raises ValueError where a draw is missing or does not fit."""
+    """The reference itself: the innermost of all faults. Raises DoesNotFit where a draw is missing or unfit."""
     with np.errstate(all="ignore"):
         return setting.kind.evaluate(
             setting.config,

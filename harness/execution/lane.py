@@ -15,8 +15,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from harness import environments
 from harness.errors import WorkerError
-from harness.execution import environments, messages
+from harness.execution import messages
 from harness.execution.plan import PlannedJob
 from harness.execution.process import Worker, WorkerTimeout
 from harness.records import Arrays, JobResult, Verdict
@@ -129,9 +130,9 @@ class Lane(Generic[Result, Context]):
         sent = False
         while current is not None:
             following: Task[Result, Context] | None = None
-            if self._on_start is not None:
-                self._on_start(current.job)
             try:
+                if self._on_start is not None:
+                    self._on_start(current.job)
                 worker = self._started()
                 if not sent:
                     worker.post(*self._request(current))

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.execution.plan import AGAIN, CONTINUED, RESET, calls_again
-from harness.records import Arrays, BackendRef, Draws, JobResult, Pass, PassResult, Variant, Verdict
+from harness.execution.plan import asks_again
+from harness.layers.base import kinds
+from harness.records import RAN, SHAPE, Arrays, BackendRef, Draws, JobResult, Pass, PassResult, Role, Variant, Verdict
 from harness.tape import Draw
 
+#: Further calls after one seeding, which an implementation may refuse.
+LATER = (Role.AGAIN, Role.THIRD, Role.EVAL_AGAIN)
 #: How a pass that gave no result is judged.
-VERDICTS = {"unsupported": Verdict.UNSUPPORTED, "mismatch": Verdict.FAIL, "error": Verdict.ERROR}
+VERDICTS = {
+    "unsupported": Verdict.UNSUPPORTED,
+    "mismatch": Verdict.FAIL,
+    "shape": Verdict.FAIL,
+    "error": Verdict.ERROR,
+}
+#: The check whose row says so.
+CHECKS = {"mismatch": "mask.sites", "shape": SHAPE}
+
+
+def output_shapes(variant: Variant) -> dict[str, tuple[int, ...]]:
+    """The canonical shapes of the outputs that are compared, by name."""
+    return kinds()[variant.layer].output_shapes(variant.config, variant.input_shapes())
 
 
 def plain_config(config: Any) -> dict[str, Any]:
@@ -50,18 +64,21 @@ def request(
                 "mode": one.mode,
                 "gradients": one.gradients,
                 "tape": tape,
-                "calls": 2 if one.role in (AGAIN, CONTINUED, RESET) else 1,
-                "reset": one.role == RESET,
+                "calls": one.role.calls,
+                "reset": one.role.resets,
             }
         )
+    form = kinds()[variant.layer].form
     header = {
         "op": "run",
         "layer": variant.layer,
         "implementation": backend.implementation,
         "target": str(Path.cwd() / backend.target) if backend.target else "",
+        "form": form and form._asdict(),
         "config": plain_config(variant.config),
         "options": dict(backend.options),
-        "sites": [dataclasses.asdict(site) for site in variant.sites],
+        "outputs": {name: list(shape) for name, shape in output_shapes(variant).items()},
+        "sites": [site._asdict() for site in variant.sites],
         "dtype": variant.dtype,
         "passes": items,
         "native": profile and bool(weights),
@@ -83,17 +100,21 @@ def result(
     if "passes" not in header:
         return JobResult(variant, backend, verdict=Verdict.ERROR, message=str(header.get("message", "no answer")))
     seconds = sum(float(item["seconds"]) for item in header["passes"])
-    asked = calls_again(variant, backend)
+    asked = asks_again(variant, backend)
     for index, (one, item) in enumerate(zip(passes, header["passes"], strict=True)):
-        if one.role == AGAIN and (item["verdict"] == "unsupported" or (item["verdict"] and not asked)):
-            # The check says that it was refused; of what is there for the profile alone, that then says nothing of calls.
+        if one.role in LATER and item["verdict"] == "unsupported":
+            # The checks of further calls say that they were refused; the first call is judged all the same.
+            continue
+        if one.role is Role.AGAIN and item["verdict"] and not asked:
+            # It is there for the profile alone, which then says nothing of calls.
             continue
         if item["verdict"] is not None:
             return JobResult(
                 variant,
                 backend,
-                verdict=VERDICTS[item["verdict"]],
+                verdict=_verdict(backend, item["verdict"]),
                 message=item["message"],
+                check=_check(backend, item["verdict"]),
                 detail=item.get("traceback", ""),
                 failed=one,
                 recipe=recipe,
@@ -109,6 +130,20 @@ def result(
     return JobResult(variant, backend, passes=tuple(done), recipe=recipe, seconds=seconds, native=native, **common)
 
 
+def _verdict(backend: BackendRef, word: str) -> Verdict:
+    """The verdict of a job that gave no result.
+
+    A framework's layer may be unable to express a case. Code under test is what the case asks about: where it cannot be compared,
+    nothing has shown that it is right, and that is a failure.
+    """
+    return Verdict.FAIL if backend.target and word == "unsupported" else VERDICTS[word]
+
+
+def _check(backend: BackendRef, word: str) -> str:
+    """The check whose row says so: of code under test that cannot be compared, how its draws belong to the case's sites."""
+    return CHECKS["mismatch"] if backend.target and word == "unsupported" else CHECKS.get(word, RAN)
+
+
 def _pass_result(item: Mapping[str, Any], arrays: Arrays) -> PassResult:
     draws: Draws = {}
     for position, draw in enumerate(item["draws"]):
@@ -118,5 +153,17 @@ def _pass_result(item: Mapping[str, Any], arrays: Arrays) -> PassResult:
     def part(prefix: str) -> Arrays:
         return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
 
+    other = None
+    if "other" in item:
+        other = _pass_result({"seconds": item["seconds"], **item["other"]}, part("other/"))
+
     order = tuple((str(site), tuple(shape)) for site, shape in item.get("order", ()))
-    return PassResult(part("outputs/"), part("gradients/"), draws, seconds=float(item["seconds"]), order=order)
+    return PassResult(
+        part("outputs/"),
+        part("gradients/"),
+        draws,
+        seconds=float(item["seconds"]),
+        order=order,
+        anew=bool(item.get("anew")),
+        other=other,
+    )

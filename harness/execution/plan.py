@@ -13,19 +13,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.adapters.base import Implementation, implementations
+from harness import environments
 from harness.errors import did_you_mean
-from harness.execution import environments
-from harness.layers.base import tape_keys
-from harness.records import Arrays, BackendRef, Pass, Site, Variant, Verdict
+from harness.frameworks.contract.adapter import Implementation, implementations
+from harness.frameworks.contract.framework import frameworks
+from harness.noises import settled, tape_keys
+from harness.records import Arrays, BackendRef, Pass, Role, Variant, Verdict
+from harness.tape import BERNOULLI
 
-#: Passes beside one for each seed. Their roles are what checks look for.
-REPEAT, EVAL, OTHER = "repeat", "eval", "other"
-#: A second call of the same layer after one seeding: for the measured profile, and for the check OTHER_CALL.
-AGAIN = "again"
+#: The checks that ask for further calls after one seeding: of their masks, which the measured profile wants too, and values.
 OTHER_CALL = "mask.other_call"
-#: A second call of a layer that keeps its states: from where the first one left them, and after they were reset.
-CONTINUED, RESET = "continued", "reset"
+LATER_CALL = "value.later_call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +32,7 @@ class PlannedJob:
 
     missing   for want of an installation.
     profile   what only the measured profile needs is asked for too.
+    failure   an exception of ours, for want of a plan.
     """
 
     variant: Variant
@@ -44,6 +43,7 @@ class PlannedJob:
     message: str = ""
     missing: bool = False
     profile: bool = False
+    failure: Exception | None = None
 
     @property
     def worker(self) -> tuple[str, str]:
@@ -51,16 +51,9 @@ class PlannedJob:
         return self.backend.environment, self.backend.backend
 
 
-def active(site: Site) -> bool:
-    """Whether a site draws at all: a rate strictly between 0 and 1, or noise with a spread."""
-    if site.noise == "additive":
-        return site.stddev > 0
-    return 0.0 < site.rate < 1.0
-
-
 def stochastic(variant: Variant) -> bool:
     """Whether a variant's training pass depends on its seed."""
-    return variant.mode == "train" and any(active(site) for site in variant.sites)
+    return variant.mode == "train" and any(site.active for site in variant.sites)
 
 
 def expand(variant: Variant, select: Callable[[BackendRef], bool] = lambda _: True) -> Iterator[BackendRef]:
@@ -106,41 +99,62 @@ def passes_of(variant: Variant, profile: bool = False) -> tuple[Pass, ...]:
     def tape(seed: int) -> Arrays | None:
         return make_tape(variant, seed) if replay else None
 
-    passes = [Pass(variant.mode, seed, variant.mode, tape(seed), variant.gradients) for seed in variant.seeds]
+    passes = [Pass(Role(variant.mode), seed, variant.mode, tape(seed), variant.gradients) for seed in variant.seeds]
     # Gradients are repeated once; what many repeats look for shows in the draws and outputs.
-    again = Pass(REPEAT, first, variant.mode, passes[0].tape, variant.gradients)
+    again = Pass(Role.REPEAT, first, variant.mode, passes[0].tape, variant.gradients)
     passes += [again, *[dataclasses.replace(again, gradients=False)] * (variant.repeats - 1)]
     if stochastic(variant) and not replay and len(variant.seeds) == 1:
         # With gradients, though nothing reads them: the same compiled program serves it.
-        passes.append(Pass(OTHER, first + 1, variant.mode, gradients=variant.gradients))
+        passes.append(Pass(Role.OTHER, first + 1, variant.mode, gradients=variant.gradients))
     if variant.mode == "train" and variant.sites:
-        passes.append(Pass(EVAL, first, "eval"))
+        passes.append(Pass(Role.EVAL, first, "eval"))
     if getattr(variant.config, "stateful", False):
-        passes += [dataclasses.replace(passes[0], role=role) for role in (CONTINUED, RESET)]
+        passes += [dataclasses.replace(passes[0], role=role) for role in (Role.CONTINUED, Role.RESET)]
     if profile and stochastic(variant) and not replay:
-        passes.append(Pass(AGAIN, first, variant.mode))
+        passes.append(Pass(Role.AGAIN, first, variant.mode))
     return tuple(passes)
 
 
-def calls_again(variant: Variant, ref: BackendRef) -> bool:
-    """Whether the check OTHER_CALL is asked of an implementation.
+def calls_again(variant: Variant, ref: BackendRef, check: str) -> bool:
+    """Whether a check of further calls is asked of an implementation.
 
-    Of own code that draws from a generator with a state (in JAX the caller hands in the key), and of every one where the case
-    lists it by name.
+    Of own code that may keep something between its calls (where the caller hands in a key, the program is traced and keeps
+    nothing), and of every one where the case lists the check by name.
     """
-    if OTHER_CALL in variant.checks:
+    if check in variant.checks:
         return True
-    wanted = not variant.checks or any(fnmatch.fnmatchcase(OTHER_CALL, pattern) for pattern in variant.checks)
-    return wanted and bool(ref.target) and ref.backend != "jax"
+    wanted = not variant.checks or any(fnmatch.fnmatchcase(check, pattern) for pattern in variant.checks)
+    return wanted and bool(ref.target) and not frameworks()[ref.backend].keyed
 
 
-def second_call(variant: Variant, ref: BackendRef, passes: tuple[Pass, ...]) -> tuple[Pass, ...]:
-    """The passes, and one of a second call where the check OTHER_CALL needs it and none is there."""
-    if not (stochastic(variant) and variant.draws == "native" and calls_again(variant, ref)):
-        return passes
-    if any(one.role == AGAIN for one in passes):
-        return passes
-    return (*passes, Pass(AGAIN, variant.seeds[0], variant.mode))
+def masks_again(variant: Variant, ref: BackendRef) -> bool:
+    """Whether the masks of a second call are asked for."""
+    return stochastic(variant) and variant.draws == "native" and calls_again(variant, ref, OTHER_CALL)
+
+
+def values_again(variant: Variant, ref: BackendRef) -> bool:
+    """Whether the values of later calls are asked for. What a layer that keeps its states gives then is `state.continued`'s."""
+    return not getattr(variant.config, "stateful", False) and calls_again(variant, ref, LATER_CALL)
+
+
+def asks_again(variant: Variant, ref: BackendRef) -> bool:
+    """Whether any check asks for further calls."""
+    return masks_again(variant, ref) or values_again(variant, ref)
+
+
+def later_calls(variant: Variant, ref: BackendRef, passes: tuple[Pass, ...]) -> tuple[Pass, ...]:
+    """The passes, and those of further calls that the checks of this implementation need and that are not there."""
+    wanted = []
+    first = passes[0]
+    if values_again(variant, ref):
+        again = dataclasses.replace(first, role=Role.AGAIN)
+        wanted += [again, dataclasses.replace(again, role=Role.THIRD, gradients=False)]
+        evaluation = [one for one in passes if one.role is Role.EVAL and one is not first]
+        wanted += [dataclasses.replace(one, role=Role.EVAL_AGAIN) for one in evaluation[:1]]
+    elif masks_again(variant, ref):
+        wanted.append(Pass(Role.AGAIN, variant.seeds[0], variant.mode))
+    there = [one for one in passes if one.role not in {new.role for new in wanted}]
+    return (*there, *wanted)
 
 
 def make_tape(variant: Variant, seed: int) -> Arrays:
@@ -153,12 +167,11 @@ def make_tape(variant: Variant, seed: int) -> Arrays:
     if variant.draws == "predicted":
         from harness.streams import oracle
 
-        return oracle.tape(variant, seed) | {
-            site.at: np.full(site.shape, site.rate == 0.0) for site in variant.sites if site.rate in (0.0, 1.0)
-        }
+        idle = [site for site in variant.sites if not site.active]
+        return oracle.tape(variant, seed) | {key: settled(site, kind) for site in idle for key, kind in tape_keys(site)}
     drawn = tape_uniforms(variant, seed)
     return {
-        key: drawn[key] >= site.rate if kind == "bernoulli" else drawn[key]
+        key: drawn[key] >= site.rate if kind == BERNOULLI else drawn[key]
         for site in variant.sites
         for key, kind in tape_keys(site)
     }
@@ -170,7 +183,7 @@ def tape_uniforms(variant: Variant, seed: int) -> Arrays:
     for site in variant.sites:
         for key, kind in tape_keys(site):
             generator = np.random.Generator(np.random.PCG64([seed & 0xFFFFFFFFFFFFFFFF, zlib.crc32(key.encode())]))
-            if kind == "bernoulli":
+            if kind == BERNOULLI:
                 drawn[key] = generator.random(site.shape)
             else:
                 drawn[key] = generator.standard_normal(site.shape, dtype=np.float32)
@@ -186,7 +199,7 @@ def planned(variant: Variant, ref: BackendRef, passes: tuple[Pass, ...]) -> Plan
         message = environments.why_not(ref.environment)
         return PlannedJob(variant, ref, verdict=Verdict.ERROR, message=message, missing=True)
     if ref.target:
-        missing = [] if ref.backend == "numpy" or environments.offers(ref.environment, ref.backend) else [ref.backend]
+        missing = [] if environments.offers(ref.environment, ref.backend) else [ref.backend]
         if missing:
             message = f"not installed: {ref.backend}"
             return PlannedJob(variant, ref, verdict=Verdict.ERROR, message=message, missing=True)

@@ -28,6 +28,7 @@ class Pool(Generic[Result, Context]):
     arrays    a job's inputs, weights and cotangents, made from its context when its turn comes, so that memory stays flat.
     on_start  told of each job when a worker takes it up.
     side_by_side  how many workers compute at the same time; None: all of them.
+    failed    what stands for the result of a job that came to none by an exception of ours; default: it is raised again.
     """
 
     def __init__(
@@ -36,8 +37,10 @@ class Pool(Generic[Result, Context]):
         arrays: Callable[[Context], tuple[Arrays, Arrays, Arrays]],
         on_start: Callable[[PlannedJob], None] | None = None,
         side_by_side: int | None = None,
+        failed: Callable[[PlannedJob, Context, Exception], Result] | None = None,
     ) -> None:
         self._consume = consume
+        self._failed = failed
         self._arrays = arrays
         self._on_start = on_start
         self._turns = None if side_by_side is None else BoundedSemaphore(side_by_side)
@@ -53,7 +56,7 @@ class Pool(Generic[Result, Context]):
             lane.join(timeout=10)
 
     def run(self, jobs: Iterable[tuple[PlannedJob, Context]]) -> Iterator[tuple[PlannedJob, Result]]:
-        """Run all jobs; yields (job, result) in the order of the jobs. Re-raises what `consume` raised."""
+        """Run all jobs; yields (job, result) in the order of the jobs. Re-raises what `failed` raises, and Ctrl-C."""
         waiting: list[Task[Result, Context]] = []
         ahead = AHEAD
         for job, context in jobs:
@@ -70,6 +73,8 @@ class Pool(Generic[Result, Context]):
         # A wait with a timeout lets Ctrl-C through on every platform.
         while not task.done.wait(timeout=0.5):
             pass
+        if isinstance(task.failure, Exception) and self._failed is not None:
+            return task.job, self._failed(task.job, task.context, task.failure)
         if task.failure is not None:
             raise task.failure
         assert task.result is not None
@@ -77,6 +82,9 @@ class Pool(Generic[Result, Context]):
 
     def _put(self, task: Task[Result, Context]) -> None:
         job = task.job
+        if job.failure is not None:
+            task.fail(job.failure)
+            return
         if job.verdict is not None or job.backend.recorded is not None:
             # Nothing to run: the verdict is known, or the outputs stand in the case.
             task.finish(lambda: _unrun(job), self._consume)

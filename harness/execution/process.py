@@ -19,8 +19,8 @@ from multiprocessing.connection import Connection, Listener
 from pathlib import Path
 from typing import Any
 
+from harness.environments import Environment
 from harness.errors import WorkerError
-from harness.execution.environments import Environment
 from harness.records import Arrays
 from harness.worker import bootstrap
 from harness.worker.protocol import VERSION, Arena, receive, send

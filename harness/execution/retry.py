@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.execution.plan import PlannedJob, passes_of, planned, stochastic
 from harness.layers.base import tape_keys
-from harness.records import BackendRef, Pass, Variant
+from harness.records import BackendRef, Pass, Role, Variant
 
 #: The first of the fresh seeds; seeds of the case are passed over.
 FIRST_SEED = 1000
@@ -29,7 +29,7 @@ def fresh_passes(variant: Variant, factor: int) -> list[Pass]:
     values = sum(int(np.prod(site.shape, dtype=np.int64)) for site in variant.sites for _ in tape_keys(site))
     count = max(1, min(factor * first, MOST_VALUES // max(1, values)))
     seeds = (seed for seed in itertools.count(FIRST_SEED) if seed not in used)
-    return [Pass(variant.mode, seed, variant.mode) for seed in itertools.islice(seeds, count)]
+    return [Pass(Role(variant.mode), seed, variant.mode) for seed in itertools.islice(seeds, count)]
 
 
 def fresh_jobs(variant: Variant, ref: BackendRef, factor: int) -> Iterator[PlannedJob]:

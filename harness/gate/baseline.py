@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import Place, Problem, UserError
-from harness.records import Verdict
+from harness.records import Aim, Verdict
 from harness.reporting.store import StoredRun
 from harness.reporting.summary import plain_label
 from harness.reporting.verdicts import severity
@@ -34,11 +34,12 @@ _PLAIN = re.compile(r"[^\s\"|](?:[^\n\"|]*[^\s\"|])?")
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What one check gave."""
+    """What one check gave. aim: what the limit is to the figure, where they come from a run; a baseline's text does not say."""
 
     verdict: Verdict
     measured: float | None = None
     limit: float | None = None
+    aim: Aim = field(default=Aim.MOST, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def from_run(run: StoredRun) -> Baseline:
         key = (row.case, plain_label(row))
         fingerprint = fingerprints.setdefault(key, Fingerprint(row.version, row.device, machine))
         entry = baseline.entries.setdefault(key, {}).setdefault(fingerprint, Entry())
-        figure = Figure(row.verdict, _rounded(row.measured), _rounded(row.limit))
+        figure = Figure(row.verdict, _rounded(row.measured), _rounded(row.limit), row.aim)
         known = entry.checks.get(row.check)
         if known is None or severity(figure.verdict) < severity(known.verdict):
             entry.checks[row.check] = figure

@@ -7,8 +7,8 @@ import fnmatch
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from harness.adapters.base import implementations
 from harness.errors import did_you_mean
+from harness.frameworks.contract.adapter import implementations
 from harness.gate.changes import Change, Kind
 from harness.records import AVAILABLE, BackendRef, Verdict
 from harness.reporting.store import StoredRun

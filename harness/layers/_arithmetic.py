@@ -31,9 +31,12 @@ class Arithmetic:
     def __init__(self, rounding: Rounding | None) -> None:
         self.rounding = rounding
 
-    def point(self, value: Array) -> Array:
-        """The result of an elementwise operation."""
-        return value if self.rounding is None else self.rounding.pointwise(value)
+    def point(self, value: Array, exact: Sequence[float] = ()) -> Array:
+        """The result of an elementwise operation; `exact` are results that no program rounds, as the ends of a clip."""
+        if self.rounding is None:
+            return value
+        noisy = self.rounding.pointwise(value)
+        return np.where(np.isin(value, exact), value, noisy) if exact else noisy
 
     def affine(self, pairs: Sequence[tuple[Array, Array]], *addends: Array) -> Array:
         """Return sum a @ b + sum addends, one rounded sum of |a| @ |b| + |addend|."""

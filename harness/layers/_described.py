@@ -9,9 +9,12 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.layers.base import DropoutSpec, LayerKind, Refused
+from harness.layers._refusing import DropoutSpec, Refused
+
+if TYPE_CHECKING:
+    from harness.layers.base import LayerKind
 
 #: Letters of sizes: batch, steps, features, units …; primes, so that 4H is told from anything else.
 SIZES = {"B": 11, "T": 13, "D": 17, "H": 19, "E": 23, "V": 29, "P": 31, "S": 37}
@@ -52,6 +55,16 @@ def described(kind: LayerKind) -> dict[str, Any]:
             }
         )
     return {"name": kind.name, "about": about(kind), "settings": settings, **base}
+
+
+def weights(kind: LayerKind) -> tuple[str, ...]:
+    """Names of the weights of the plainest layer of a kind; () where it refuses the usual sizes."""
+    schema = kind.Config.model_json_schema()
+    needed = {name: _example(name, field) for name, field in schema["properties"].items() if name in _required(schema)}
+    try:
+        return tuple(_answers(kind, needed)["weights"])
+    except Refused:
+        return ()
 
 
 def about(kind: LayerKind) -> str:

@@ -27,9 +27,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.layers._arithmetic import Arithmetic, Array, float64, sigmoid
+from harness.layers._declared import Gate
 from harness.records import Arrays
 
-GATES = ("i", "f", "g", "o")
+GATES = (
+    Gate("i", "the input gate i"),
+    Gate("f", "the forget gate f", forgets=True),
+    Gate("g", "the candidate g"),
+    Gate("o", "the output gate o"),
+)
+STATES = ("h", "c")
 PEEPHOLES = ("peephole_i", "peephole_f", "peephole_o")
 
 
@@ -72,6 +79,10 @@ ACTIVATIONS: dict[str | None, tuple[Callable[[Array], Array], Callable[[Array], 
     "hard_sigmoid_keras2": (hard_sigmoid_keras2, lambda y: np.where((y > 0.0) & (y < 1.0), 0.2, 0.0)),
     "tanh": (lambda z: np.asarray(np.tanh(z)), lambda y: 1.0 - y**2),
 }
+
+#: The ends of the clipped ones. A gate that saturates there is exactly 0 or 1 in every format, and its slope exactly 0: noise on
+#: it would cross a kink that no rounding crosses.
+SATURATED: dict[str | None, tuple[float, ...]] = {"hard_sigmoid": (0.0, 1.0), "hard_sigmoid_keras2": (0.0, 1.0)}
 
 #: What may stand in tanh's place, likewise; no right layer does it, the search for causes does.
 SQUASHES: dict[str | None, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
@@ -151,6 +162,7 @@ class Cell:
         self.peepholes = [float64(weights[name]) for name in PEEPHOLES] if options.peepholes else []
         self.projection = float64(weights["projection"]) if options.projection else None
         self.activation, self.slope = ACTIVATIONS[options.recurrent_activation]
+        self.ends = SATURATED.get(options.recurrent_activation, ())
         self.squash_g, self.slope_g = SQUASHES[options.candidate]
         self.squash_c, self.slope_c = SQUASHES[options.emitted]
         self._sums: dict[str, Accumulator] = {}
@@ -165,7 +177,7 @@ class Cell:
             nothing = np.zeros_like(c)
             addends.append(np.stack([self.peepholes[0] * c, self.peepholes[1] * c, nothing, nothing]))
         z = self.arithmetic.affine([(x, self.W), (h, self.U)], *addends)
-        i, f = point(self.activation(z[0])), point(self.activation(z[1]))
+        i, f = point(self.activation(z[0]), self.ends), point(self.activation(z[1]), self.ends)
         g = point(self.squash_g(z[2]))
         raw_c = point(point(f * c) + point(i * g))
         new_c = clip(raw_c, self.options.cell_clip)
@@ -173,7 +185,7 @@ class Cell:
         if self.peepholes:
             seen = self.peepholes[2] * new_c
             z_o = total(z_o + seen, np.abs(z_o) + np.abs(seen))
-        o = point(self.activation(z_o))
+        o = point(self.activation(z_o), self.ends)
         squashed = point(self.squash_c(new_c))
         raw_h = point(o * squashed)
         if self.projection is not None:

@@ -1,35 +1,28 @@
-"""Names, axes and shapes of an LSTM stack: its weights, its states and its dropout sites.
+"""Names, axes and shapes of an LSTM stack for its reference: weights, states and dropout sites, as the geometry has them.
 
-Sites and the axes of their masks (L layers, B batch, T time, D input features, H units, P outputs: H without a projection):
-
-    input             (gates 4, batch B, time T, features D)      multiplies x_t on its way into the first layer
-    state.h           (gates 4, batch B, time T, features P)      multiplies h on its way into step t
-    state.c           (batch B, time T, features H)               multiplies c on its way into step t
-    output            (batch B, time T, features P)               multiplies the emitted y alone; the state stays as it is
-    between_layers    (layers L - 1, batch B, time T, features P) multiplies each lower layer's outputs on their way up
-    weight.recurrent  (inputs P, gates 4, units H)                multiplies the recurrent kernel, once for the whole call:
-                      `inputs` is the h that a connection comes from, `units` and `gates` where it goes
-
-Time is the position in the sequence, whichever way it is read. state.h, state.c and weight.recurrent have a first axis
-`layers` in a stack, and these and `input` then an axis `directions` (forward, backward) in a bidirectional one, where the
-last axis of `output` and `between_layers` is 2P wide. The gates' order is i, f, g, o. An axis named in `shared` has size 1:
-`shared: [time, gates]` at state.h is one mask a sequence for all gates; `shared: [inputs]` at weight.recurrent cuts all
-connections into one gate of one unit, `shared: [gates, units]` all that come from one.
+Sites and the axes of their masks: harness.frameworks.contract.geometry. The gates' order is i, f, g, o. An axis named in `shared`
+has size 1: `shared: [time, gates]` at state.h is one mask a sequence for all gates; `shared: [inputs]` at weight.recurrent cuts
+all connections into one gate of one unit, `shared: [gates, units]` all that come from one.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness.errors import did_you_mean
-from harness.layers._lstm_cell import PEEPHOLES, CellOptions
+from harness.frameworks.contract.geometry import Form, Geometry, stacks_of
+from harness.layers._lstm_cell import GATES, PEEPHOLES, STATES, CellOptions
 from harness.layers._sites import resolve
 from harness.layers.base import DropoutSpec, Refused
 from harness.records import Site
 
 SITES = ("input", "state.h", "state.c", "output", "between_layers", "weight.recurrent")
-DIRECTIONS = ("forward.", "backward.")
+
+
+FORM = Form("".join(gate.letter for gate in GATES), STATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +36,20 @@ class StackOptions:
     padding: str | None = None
     leaving: bool = False
 
-    @property
-    def directions(self) -> int:
-        """2 where it is bidirectional."""
-        return 2 if self.bidirectional else 1
+    def odd(self, options: Mapping[str, Any]) -> StackOptions:
+        """The stack with further options of its cells."""
+        return dataclasses.replace(self, cell=dataclasses.replace(self.cell, **options))
 
-    @property
-    def emitted(self) -> int:
-        """The width of y: both directions' outputs side by side."""
-        return self.directions * self.cell.outputs
-
-    def prefixes(self, layer: int) -> tuple[str, ...]:
-        """The prefix of a layer's weights for each direction: `layer0.`, `forward.`, `layer0.forward.`, or nothing."""
-        above = f"layer{layer}." if self.layers > 1 else ""
-        return tuple(above + direction for direction in DIRECTIONS) if self.bidirectional else (above,)
+    def geometry(self, sequence: Sequence[int] = (1, 1, 1)) -> Geometry:
+        """The stack over a sequence (B, T, D)."""
+        config = {
+            "layers": self.layers,
+            "bidirectional": self.bidirectional,
+            "go_backwards": self.go_backwards,
+            "units": self.cell.units,
+            "projection": self.cell.projection,
+        }
+        return stacks_of(FORM, config, {"x": sequence})[0]
 
 
 def weight_shapes(options: StackOptions, features: int) -> dict[str, tuple[int, ...]]:
@@ -65,10 +58,10 @@ def weight_shapes(options: StackOptions, features: int) -> dict[str, tuple[int, 
     With their options also peephole_i, peephole_f and peephole_o (H,) and projection (H, P).
     """
     shapes: dict[str, tuple[int, ...]] = {}
-    cell = options.cell
+    cell, stack = options.cell, options.geometry((1, 1, features))
     for layer in range(options.layers):
-        for prefix in options.prefixes(layer):
-            shapes[f"{prefix}kernel"] = (options.emitted if layer else features, 4 * cell.units)
+        for prefix in stack.prefixes(layer):
+            shapes[f"{prefix}kernel"] = (stack.width(layer), 4 * cell.units)
             shapes[f"{prefix}recurrent_kernel"] = (cell.outputs, 4 * cell.units)
             shapes[f"{prefix}bias"] = (4 * cell.units,)
             if cell.peepholes:
@@ -80,8 +73,8 @@ def weight_shapes(options: StackOptions, features: int) -> dict[str, tuple[int, 
 
 def state_shapes(options: StackOptions, batch: int) -> dict[str, tuple[int, ...]]:
     """Shapes of h (…, B, P) and c (…, B, H), with leading axes `layers` and `directions` where there are several."""
-    leading = ((options.layers,) if options.layers > 1 else ()) + ((2,) if options.bidirectional else ())
-    return {"h": (*leading, batch, options.cell.outputs), "c": (*leading, batch, options.cell.units)}
+    stack = options.geometry((batch, 1, 1))
+    return {name: stack.state_shape(name) for name in stack.states}
 
 
 def check_sequence(name: str, shape: Sequence[int]) -> None:
@@ -118,30 +111,10 @@ def resolve_sites(
         at = spec.at.removeprefix(prefix)
         if at == "between_layers" and options.layers == 1:
             raise Refused(("dropout", index, "at"), "one layer has nothing between: set `layers` to 2 or more")
-        site = resolve(spec, index, *_full(at, tuple(sequences[prefix]), options))
+        axes = options.geometry(sequences[prefix]).full(at)
+        site = resolve(spec, index, tuple(axes), tuple(axes.values()))
         if options.leaving and at == "state.h" and "gates" not in site.shared:
             message = "a state dropped as it leaves a step has one mask for all gates: add `gates` to `shared`"
             raise Refused(("dropout", index, "shared"), message)
         sites.append(site)
     return tuple(sites)
-
-
-def _full(at: str, sequence: tuple[int, ...], options: StackOptions) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The axes of a site and the shape of a mask that is shared over none of them."""
-    batch, time, features = sequence
-    cell, emitted = options.cell, (batch, time, options.emitted)
-    words = ("batch", "time", "features")
-    if at == "output":
-        return words, emitted
-    if at == "between_layers":
-        return ("layers", *words), (options.layers - 1, *emitted)
-    directions = {"directions": 2} if options.bidirectional else {}
-    layers = {"layers": options.layers} if options.layers > 1 and at != "input" else {}
-    own = {
-        "input": {"gates": 4, "batch": batch, "time": time, "features": features},
-        "state.h": {"gates": 4, "batch": batch, "time": time, "features": cell.outputs},
-        "state.c": {"batch": batch, "time": time, "features": cell.units},
-        "weight.recurrent": {"inputs": cell.outputs, "gates": 4, "units": cell.units},
-    }[at]
-    axes = layers | directions | own
-    return tuple(axes), tuple(axes.values())

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from harness.frameworks.contract.geometry import own_part
 from harness.layers._arithmetic import Arithmetic, Array
 from harness.layers._lstm_cell import Cell
 from harness.layers._lstm_core import Course, LayerRun, Masks
@@ -40,16 +41,15 @@ class StackRun:
         prefix: str = "",
         lengths: Array | None = None,
     ) -> None:
-        self.options, self.arithmetic = options, arithmetic
+        self.options, self.arithmetic, self.geometry = options, arithmetic, options.geometry(x.shape)
         masks = StackMasks(options, sites, draws, train, arithmetic, prefix, x.shape)
         self.emitted = masks.emitted
         self.runs: list[list[LayerRun]] = []
         for layer in range(options.layers):
             row = []
-            for direction, key in enumerate(options.prefixes(layer)):
-                own = {name.removeprefix(key): array for name, array in weights.items() if name.startswith(key)}
-                cell = Cell(options.cell, own, arithmetic, masks.recurrent[layer][direction])
-                course = Course(options.go_backwards or direction == 1, lengths, options.padding)
+            for direction, key in enumerate(self.geometry.prefixes(layer)):
+                cell = Cell(options.cell, own_part(key, weights), arithmetic, masks.recurrent[layer][direction])
+                course = Course(self.geometry.reversed(direction), lengths, options.padding)
                 start = h0[layer, direction], c0[layer, direction]
                 row.append(LayerRun(x, *start, cell, masks.layers[layer][direction], course, arithmetic))
             self.runs.append(row)
@@ -65,19 +65,13 @@ class StackRun:
     @property
     def last(self) -> Array:
         """What is returned instead of the sequence: each direction's output of the step that it read last, (B, N P)."""
-        if not self.options.bidirectional:
-            return self.y[:, -1]
-        half = self.y.shape[-1] // 2
-        return np.concatenate([self.y[:, -1, :half], self.y[:, 0, half:]], axis=-1)
+        return np.asarray(self.geometry.last(self.y, lambda parts: np.concatenate(parts, axis=-1)))
 
     def spread(self, dlast: Array) -> Array:
         """The cotangent of y for one of `last`."""
         dy = np.zeros_like(self.y)
-        if not self.options.bidirectional:
-            dy[:, -1] = dlast
-            return dy
-        half = self.y.shape[-1] // 2
-        dy[:, -1, :half], dy[:, 0, half:] = dlast[:, :half], dlast[:, half:]
+        for step, columns in self.geometry.ends():
+            dy[:, step, columns] = dlast[:, columns]
         return dy
 
     @property
@@ -100,7 +94,7 @@ class StackRun:
         for layer in reversed(range(self.options.layers)):
             upper = self._ordered(self.arithmetic.times(upper, self.emitted[layer]))
             below = []
-            for direction, key in enumerate(self.options.prefixes(layer)):
+            for direction, key in enumerate(self.geometry.prefixes(layer)):
                 own = upper[..., direction * width : (direction + 1) * width]
                 back = self.runs[layer][direction].backward(own, dh[layer, direction], dc[layer, direction])
                 gradients |= {key + name: value for name, value in back.weights.items()}
@@ -130,7 +124,8 @@ class StackMasks:
     ) -> None:
         self._sites = {site.at: site for site in sites}
         self._options = options
-        layers, directions = range(options.layers), range(options.directions)
+        self._directions = options.geometry().directions
+        layers, directions = range(options.layers), range(self._directions)
         batch, time, features = sequence
         cell = options.cell
 
@@ -161,7 +156,7 @@ class StackMasks:
         options = self._options
         layers = options.layers if per_layer else 1
         if value is None:
-            return [[None] * options.directions for _ in range(layers)]
+            return [[None] * self._directions for _ in range(layers)]
         own = value.shape[value.ndim - rank :]
         leading = list(value.shape[: value.ndim - rank])
         if not (per_layer and options.layers > 1):
@@ -169,5 +164,5 @@ class StackMasks:
         if not options.bidirectional:
             leading.append(1)
         core = (*own[: rank - len(full)], *full)
-        table = np.broadcast_to(value.reshape(*leading, *own), (layers, options.directions, *core))
+        table = np.broadcast_to(value.reshape(*leading, *own), (layers, self._directions, *core))
         return [list(row) for row in table]

@@ -15,9 +15,15 @@ from harness.records import Arrays, Site
 from harness.rounding import Rounding
 
 
+def product(x: np.ndarray, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """X times a factor that broadcasts to it, and the slope."""
+    return x * factor, factor + 0.0 * x
+
+
 class PointwiseNoise(LayerKind):
     """A layer y = noise(x), elementwise. Subclasses give `noise` and the formula in `apply`."""
 
+    elementwise = True
     noise: ClassVar[str]
     input_letters: ClassVar[Mapping[str, str]] = {}
 
@@ -61,13 +67,12 @@ class PointwiseNoise(LayerKind):
         cotangents: Arrays | None = None,
         rounding: Rounding | None = None,
     ) -> Evaluation:
-        """Return y and dy/dx; outside of training the identity."""
+        """Return y and dy/dx; the identity outside of training and where the noise is silent."""
         x = float64(inputs["x"])
         arithmetic = Arithmetic(rounding)
         y, slope = x, None
-        if train:
-            (site,) = sites
-            y, slope = self.apply(site, x, draws, arithmetic)
+        if train and not sites[0].silent:
+            y, slope = self.apply(sites[0], x, draws, arithmetic)
         if cotangents is None or "y" not in cotangents:
             return Evaluation({"y": y})
         return Evaluation({"y": y}, {"x": arithmetic.times(float64(cotangents["y"]), slope)})
@@ -76,4 +81,4 @@ class PointwiseNoise(LayerKind):
     def apply(
         self, site: Site, x: np.ndarray, draws: Mapping[str, np.ndarray], arithmetic: Arithmetic
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return y and its slope dy/dx, elementwise (None: 1)."""
+        """Return y and its slope dy/dx, elementwise (None: 1), of a site that is not silent."""

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from harness.layers._arithmetic import Arithmetic, Array, float64
-from harness.layers._lstm_cell import ACTIVATIONS, SQUASHES, Accumulator
+from harness.layers._lstm_cell import ACTIVATIONS, SATURATED, SQUASHES, Accumulator
 from harness.records import Arrays
 
 
@@ -118,6 +118,7 @@ class GruCell(SimpleCell):
         super().__init__(weights, arithmetic)
         self.after, self.blend_masked = after, blend_masked
         self.activation, self.slope = ACTIVATIONS[activation]
+        self.ends = SATURATED.get(activation, ())
         self.squash, self.squash_slope = SQUASHES[squash]
 
     def step(self, x: Array, masked: Array, h: Array) -> tuple[Array, Any]:
@@ -126,7 +127,7 @@ class GruCell(SimpleCell):
         masked = np.broadcast_to(masked, (3, *masked.shape[1:]))
         x = np.broadcast_to(x, (3, *x.shape[1:]))
         first = affine([(x[:2], self.W[:2]), (masked[:2], self.U[:2])], self.b[:2], self.v[:2])
-        z, r = point(self.activation(first))
+        z, r = point(self.activation(first), self.ends)
         entering = masked[2] if self.after else point(r * masked[2])
         if self.after:
             q = affine([(entering, self.U[2])], self.v[2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -36,7 +36,7 @@ class SimpleKind(LayerKind):
     """
 
     site_names = ("input", "state.h", "output")
-    gates: ClassVar[int]
+    states = ("h",)
 
     @abstractmethod
     def cell(self, config: Any, weights: Arrays, arithmetic: Arithmetic) -> SimpleCell:
@@ -56,7 +56,7 @@ class SimpleKind(LayerKind):
     def weight_shapes(self, config: Any, inputs: Shapes) -> dict[str, tuple[int, ...]]:
         """Shapes by name: kernel (D, GH), recurrent_kernel (H, GH), bias (GH,)."""
         self.check_inputs(config, inputs)
-        wide = self.gates * config.units
+        wide = len(self.gates) * config.units
         return {"kernel": (inputs["x"][2], wide), "recurrent_kernel": (config.units, wide), "bias": (wide,)}
 
     def sites(self, config: Any, dropout: Sequence[DropoutSpec], inputs: Shapes) -> tuple[Site, ...]:
@@ -73,8 +73,8 @@ class SimpleKind(LayerKind):
                 raise Refused(("dropout", index, "at"), f"site {spec.at!r} is listed twice")
             axes: tuple[str, ...] = ("batch", "time", "features")
             shape: tuple[int, ...] = (batch, time, features if spec.at == "input" else config.units)
-            if spec.at != "output" and self.gates > 1:
-                axes, shape = ("gates", *axes), (self.gates, *shape)
+            if spec.at != "output" and len(self.gates) > 1:
+                axes, shape = ("gates", *axes), (len(self.gates), *shape)
             found.append(resolve(spec, index, axes, shape))
         return tuple(found)
 

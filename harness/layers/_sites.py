@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from harness.errors import did_you_mean
-from harness.layers.base import DropoutSpec, Refused, multiplier
+from harness.layers.base import DoesNotFit, DropoutSpec, Refused, multiplier
+from harness.noises import MULTIPLIES, NOISES, noises_that
 from harness.records import Site
+from harness.tape import NORMAL
 
 #: Names of the axes of a batch-major array by rank, as Keras uses them (features last). Other ranks have numbers only.
 AXES_BY_RANK: Mapping[int, tuple[str, ...]] = {
@@ -20,7 +22,6 @@ AXES_BY_RANK: Mapping[int, tuple[str, ...]] = {
     5: ("batch", "depth", "height", "width", "features"),
 }
 
-MULTIPLICATIVE = ("bernoulli", "gaussian")
 SCALES = ("inverted", "none")
 
 Path = tuple[str | int, ...]
@@ -52,24 +53,28 @@ def mask_shape(shape: Sequence[int], axes: Sequence[str], shared: Sequence[str])
     return tuple(1 if axis in shared else size for axis, size in zip(axes, shape, strict=True))
 
 
-def resolve(spec: DropoutSpec, index: int, axes: tuple[str, ...], shape: tuple[int, ...]) -> Site:
+def resolve(
+    spec: DropoutSpec, index: int, axes: tuple[str, ...], shape: tuple[int, ...], noises: Sequence[str] = ()
+) -> Site:
     """Make the site of one entry of a `dropout` list whose full array has `axes` and `shape`. Raises Refused.
 
-    Only multiplicative noise: what a recurrent layer drops, it multiplies.
+    noises   the names that it may have; by default all that multiply: what a recurrent layer drops, it multiplies.
     """
+    noises = noises or noises_that(MULTIPLIES)
     path: Path = ("dropout", index)
-    if spec.noise not in MULTIPLICATIVE:
-        known = ", ".join(MULTIPLICATIVE)
+    if spec.noise not in noises:
+        known = ", ".join(noises)
         raise Refused(
-            (*path, "noise"), f"no noise {spec.noise!r} at {spec.at}{did_you_mean(spec.noise, MULTIPLICATIVE)}: {known}"
+            (*path, "noise"), f"no noise {spec.noise!r} at {spec.at}{did_you_mean(spec.noise, noises)}: {known}"
         )
+    kinds = NOISES[spec.noise].kinds
     if spec.scale not in SCALES:
         raise Refused((*path, "scale"), f"no scale {spec.scale!r}{did_you_mean(spec.scale, SCALES)}: inverted, none")
     if not (math.isfinite(spec.rate) and 0.0 <= spec.rate <= 1.0):
         raise Refused((*path, "rate"), f"the rate is a probability in [0, 1], not {spec.rate}")
-    if spec.noise == "gaussian" and spec.rate == 1.0:
+    if NORMAL in kinds and spec.rate == 1.0:
         raise Refused((*path, "rate"), "gaussian noise has standard deviation sqrt(rate / (1 - rate)): no rate 1")
-    if spec.noise == "gaussian" and spec.scale != "inverted":
+    if NORMAL in kinds and spec.scale != "inverted":
         raise Refused((*path, "scale"), "gaussian noise has mean 1 already: there is nothing to scale")
     shared = shared_axes(spec.shared, axes, (*path, "shared"))
     return Site(
@@ -85,21 +90,21 @@ def resolve(spec: DropoutSpec, index: int, axes: tuple[str, ...], shape: tuple[i
 
 
 def draw_of(site: Site, draws: Mapping[str, np.ndarray], key: str = "") -> np.ndarray:
-    """Return the draw of a site; it broadcasts to the site's shape. Raises ValueError where it is missing or unfit."""
+    """Return the draw of a site; it broadcasts to the site's shape. Raises DoesNotFit where it is missing or unfit."""
     name = key or site.at
     if name not in draws:
-        raise ValueError(f"no draw for site {name!r}; there are: {', '.join(draws) or 'none'}")
+        raise DoesNotFit(f"no draw for site {name!r}; there are: {', '.join(draws) or 'none'}")
     draw = np.asarray(draws[name])
-    sizes = zip(draw.shape, site.shape, site.axes, strict=False)
+    sizes = zip(draw.shape, site.shape, site.full or draw.shape, site.axes, strict=False)
     if draw.ndim != len(site.shape) or any(
-        have not in (1, want) and not (want == 1 and axis in site.shared) for have, want, axis in sizes
+        have not in (1, want) and not (axis in site.shared and have == full) for have, want, full, axis in sizes
     ):
-        raise ValueError(f"the draw of site {name!r} has shape {draw.shape}, the site {site.shape}")
+        raise DoesNotFit(f"the draw of site {name!r} has shape {draw.shape}, the site {site.shape}")
     return draw
 
 
 def active_multiplier(site: Site | None, draws: Mapping[str, np.ndarray], train: bool) -> np.ndarray | None:
-    """What a site multiplies by, float64; None where it changes nothing: no site, evaluation mode or rate 0."""
-    if site is None or not train or site.rate == 0.0:
+    """What a site multiplies by, float64; None where it changes nothing: no site, evaluation mode or no noise."""
+    if site is None or not train or site.silent:
         return None
     return multiplier(site, draw_of(site, draws))

@@ -26,13 +26,15 @@ import numpy as np
 from pydantic import Field
 
 from harness.errors import did_you_mean
+from harness.frameworks.contract.geometry import layer_name, own_part
 from harness.layers._arithmetic import Arithmetic, Array, float64
 from harness.layers._embedding_core import SITE, Lookup, check_tokens, row_site
 from harness.layers._fields import Count, Flag, Layers
 from harness.layers._lstm_cell import Cell, CellOptions
 from harness.layers._lstm_core import Course, LayerRun, Masks
+from harness.layers._lstm_kind import LstmKind
 from harness.layers._sites import active_multiplier, resolve
-from harness.layers.base import Config, DropoutSpec, Evaluation, LayerKind, Refused, Shapes, register
+from harness.layers.base import Config, DropoutSpec, Evaluation, Refused, Shapes, register
 from harness.records import Arrays, Site
 from harness.rounding import Rounding
 
@@ -57,20 +59,21 @@ class AwdLstmConfig(Config):
         return list(zip([self.features, *units[:-1]], units, strict=True))
 
 
-class AwdLstm(LayerKind):
+class AwdLstm(LstmKind):
     """Inputs x: tokens (B, T); optional `layer0.h0`, `layer0.c0` … (B, units of the layer).
 
     Outputs y: logits (B, T, V); with return_state `layer0.h`, `layer0.c` …
     """
 
     name = "awd_lstm"
+    numbered = True
     Config = AwdLstmConfig
     site_names = (SITE, "input", "between_layers", "output", WEIGHT)
     input_letters: ClassVar[Mapping[str, str]] = {"x": "BT"}
 
     def input_names(self, config: AwdLstmConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return x, the tokens; and each layer's initial state, zero where it is not given."""
-        return ("x",), tuple(f"layer{layer}.{name}0" for layer in range(config.layers) for name in ("h", "c"))
+        return ("x",), tuple(f"{layer_name(layer)}{name}0" for layer in range(config.layers) for name in ("h", "c"))
 
     def integer_inputs(self, config: AwdLstmConfig, inputs: Shapes) -> dict[str, tuple[int, int]]:
         """Tokens are in [0, V - 1]."""
@@ -80,7 +83,7 @@ class AwdLstm(LayerKind):
         """Refuse all but tokens (B, T) and initial states (B, units of the layer)."""
         check_tokens("x", inputs["x"])
         for layer, (_, units) in enumerate(config.widths()):
-            for name in (f"layer{layer}.h0", f"layer{layer}.c0"):
+            for name in (layer_name(layer) + "h0", layer_name(layer) + "c0"):
                 expected = (inputs["x"][0], units)
                 if name in inputs and tuple(inputs[name]) != expected:
                     raise Refused(("inputs", name), f"{name} must be {expected}, not {tuple(inputs[name])}")
@@ -90,9 +93,9 @@ class AwdLstm(LayerKind):
         self.check_inputs(config, inputs)
         shapes: dict[str, tuple[int, ...]] = {"embedding": (config.vocabulary, config.features)}
         for layer, (features, units) in enumerate(config.widths()):
-            shapes[f"layer{layer}.kernel"] = (features, 4 * units)
-            shapes[f"layer{layer}.recurrent_kernel"] = (units, 4 * units)
-            shapes[f"layer{layer}.bias"] = (4 * units,)
+            shapes[f"{layer_name(layer)}kernel"] = (features, 4 * units)
+            shapes[f"{layer_name(layer)}recurrent_kernel"] = (units, 4 * units)
+            shapes[f"{layer_name(layer)}bias"] = (4 * units,)
         if not config.tied:
             shapes["decoder.kernel"] = (config.units, config.vocabulary)
         return shapes | {"decoder.bias": (config.vocabulary,)}
@@ -117,7 +120,7 @@ class AwdLstm(LayerKind):
                 found.append(row_site(spec, index, batch, config.vocabulary, config.features))
             elif spec.at == WEIGHT:
                 for layer, (_, units) in enumerate(widths):
-                    own = spec.model_copy(update={"at": f"layer{layer}.{WEIGHT}"})
+                    own = spec.model_copy(update={"at": layer_name(layer) + WEIGHT})
                     found.append(resolve(own, index, ("inputs", "gates", "units"), (units, 4, units)))
             elif spec.at in known:
                 found.append(resolve(spec, index, *known[spec.at]))
@@ -134,12 +137,12 @@ class AwdLstm(LayerKind):
         shapes: dict[str, tuple[int, ...]] = {"y": (batch, time, config.vocabulary)}
         if config.return_state:
             for layer, (_, units) in enumerate(config.widths()):
-                shapes |= {f"layer{layer}.h": (batch, units), f"layer{layer}.c": (batch, units)}
+                shapes |= {layer_name(layer) + name: (batch, units) for name in ("h", "c")}
         return shapes
 
     def cell_options(self, units: int) -> CellOptions:
         """The cell of a layer: the plain one. The search for causes has others."""
-        return CellOptions(units)
+        return CellOptions(units, **self.options)
 
     def evaluate(
         self,
@@ -170,8 +173,8 @@ class AwdLstm(LayerKind):
         x = lookup.y
         runs: list[LayerRun] = []
         for layer, (_, units) in enumerate(config.widths()):
-            prefix = f"layer{layer}."
-            own = {name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)}
+            prefix = layer_name(layer)
+            own = own_part(prefix, weights)
             dropped = mask(f"{prefix}weight.recurrent")
             cell = Cell(
                 self.cell_options(units), own, arithmetic, None if dropped is None else dropped.transpose(1, 0, 2)
@@ -186,8 +189,8 @@ class AwdLstm(LayerKind):
         outputs = {"y": arithmetic.affine([(x, decoder)], float64(weights["decoder.bias"]))}
         if config.return_state:
             for layer, run in enumerate(runs):
-                outputs |= {f"layer{layer}.h": run.last_h, f"layer{layer}.c": run.last_c}
-        trace = {f"layer{layer}.{name}": getattr(run, name) for layer, run in enumerate(runs) for name in ("h", "c")}
+                outputs |= {f"{layer_name(layer)}h": run.last_h, f"{layer_name(layer)}c": run.last_c}
+        trace = {layer_name(layer) + name: getattr(run, name) for layer, run in enumerate(runs) for name in ("h", "c")}
         if cotangents is None:
             return Evaluation(outputs, trace=trace)
 
@@ -197,7 +200,7 @@ class AwdLstm(LayerKind):
         gradients: Arrays = {"decoder.bias": arithmetic.total(flat.sum(axis=0), np.abs(flat).sum(axis=0))}
         dx = arithmetic.times(arithmetic.affine([(dy, decoder.T)]), output_mask)
         for layer in reversed(range(config.layers)):
-            prefix, run = f"layer{layer}.", runs[layer]
+            prefix, run = layer_name(layer), runs[layer]
             dh, dc = (float64(cotangents.get(prefix + name, np.zeros_like(run.last_c))) for name in ("h", "c"))
             back = run.backward(dx, dh, dc)
             gradients |= {prefix + name: value for name, value in back.weights.items()}

@@ -33,6 +33,7 @@ class Dropout(PointwiseNoise):
     name = "dropout"
     Config = DropoutConfig
     noise = "bernoulli"
+    checks = ("mask.predicted", "scale.survivors")
 
     def apply(
         self, site: Site, x: np.ndarray, draws: Mapping[str, np.ndarray], arithmetic: Arithmetic

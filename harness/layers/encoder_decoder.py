@@ -8,14 +8,16 @@ then z. The sites of each half are those of `lstm` under the prefixes `encoder.`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
+from harness.frameworks.contract.geometry import HALVES, own_part
 from harness.layers._arithmetic import Arithmetic, float64
 from harness.layers._fields import Count, Flag, Layers
 from harness.layers._lstm_cell import CellOptions
+from harness.layers._lstm_kind import LstmKind
 from harness.layers._lstm_names import (
     SITES,
     StackOptions,
@@ -27,10 +29,9 @@ from harness.layers._lstm_names import (
 )
 from harness.layers._lstm_stack import StackRun
 from harness.layers.base import Config, DropoutSpec, Evaluation, LayerKind, Refused, Shapes, register
+from harness.layers.lstm import Lstm, LstmConfig
 from harness.records import Arrays, Site
 from harness.rounding import Rounding
-
-HALVES = ("encoder.", "decoder.")
 
 
 class EncoderDecoderConfig(Config):
@@ -50,13 +51,19 @@ class EncoderDecoderConfig(Config):
         return StackOptions(CellOptions(self.units), self.layers)
 
 
-class EncoderDecoder(LayerKind):
+class EncoderDecoder(LstmKind):
     """Inputs x (B, S, D) for the encoder, z (B, T, E) for the decoder, optional h0 and c0 of the encoder."""
 
     name = "encoder_decoder"
+    halves = HALVES
+    checks = ("state.handover",)
     Config = EncoderDecoderConfig
-    site_names = tuple(half + site for half in HALVES for site in SITES)
+    site_names = tuple(half + site for half, _ in HALVES for site in SITES)
     input_letters: ClassVar[Mapping[str, str]] = {"x": "BSD", "z": "BTE"}
+
+    def half(self, config: EncoderDecoderConfig, **settings: Any) -> tuple[LayerKind, LstmConfig]:
+        """Each half is an LSTM."""
+        return Lstm().odd(self.options), LstmConfig(units=config.units, layers=config.layers, **settings)
 
     def input_names(self, config: EncoderDecoderConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return x and z, and the encoder's initial state, zero where it is not given."""
@@ -80,14 +87,14 @@ class EncoderDecoder(LayerKind):
             return weight_shapes(config.stack(), inputs["x"][2])
         return {
             half + name: shape
-            for half, sequence in zip(HALVES, ("x", "z"), strict=True)
+            for half, sequence in HALVES
             for name, shape in weight_shapes(config.stack(), inputs[sequence][2]).items()
         }
 
     def sites(self, config: EncoderDecoderConfig, dropout: Sequence[DropoutSpec], inputs: Shapes) -> tuple[Site, ...]:
         """Resolve the `dropout` list in its order."""
         self.check_inputs(config, inputs)
-        sequences = dict(zip(HALVES, (inputs["x"], inputs["z"]), strict=True))
+        sequences = {half: inputs[sequence] for half, sequence in HALVES}
         return resolve_sites(dropout, config.stack(), sequences)
 
     def output_shapes(self, config: EncoderDecoderConfig, inputs: Shapes) -> dict[str, tuple[int, ...]]:
@@ -113,13 +120,13 @@ class EncoderDecoder(LayerKind):
         """Outputs, gradients of every given input and weight, and each half's trace under its prefix."""
         arithmetic = Arithmetic(rounding)
         x, z = float64(inputs["x"]), float64(inputs["z"])
-        options = config.stack()
+        options = config.stack().odd(self.options)
         stacked = (config.layers, 1, x.shape[0], config.units)
         state = state_shapes(options, x.shape[0])["h"]
         h0, c0 = (float64(inputs.get(name, np.zeros(stacked))).reshape(stacked) for name in ("h0", "c0"))
 
         def half(prefix: str, sequence: np.ndarray, h: np.ndarray, c: np.ndarray) -> StackRun:
-            own = weights if config.tied else _under(prefix, weights)
+            own = weights if config.tied else own_part(prefix, weights)
             return StackRun(
                 options, sequence, h, c, own, sites, draws, train=train, arithmetic=arithmetic, prefix=prefix
             )
@@ -157,11 +164,6 @@ class EncoderDecoder(LayerKind):
         else:
             gradients |= _prefixed("encoder.", before) | _prefixed("decoder.", after)
         return Evaluation(outputs, gradients, trace)
-
-
-def _under(prefix: str, arrays: Arrays) -> Arrays:
-    """The arrays whose names start with a prefix, without it."""
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _prefixed(prefix: str, arrays: Arrays) -> Arrays:

@@ -12,8 +12,9 @@ import numpy as np
 from pydantic import Field
 
 from harness.layers._arithmetic import Arithmetic
+from harness.layers._declared import Formula
 from harness.layers._fields import OpenRate, SharedAxes
-from harness.layers._pointwise import PointwiseNoise
+from harness.layers._pointwise import PointwiseNoise, product
 from harness.layers._sites import active_multiplier
 from harness.layers.base import Config, register
 from harness.records import Site
@@ -32,6 +33,20 @@ class GaussianDropout(PointwiseNoise):
     name = "gaussian_dropout"
     Config = GaussianDropoutConfig
     noise = "gaussian"
+    formulas = (
+        Formula(
+            "noise.additive",
+            "the noise added instead of multiplied",
+            "Gaussian dropout multiplies by N(1, rate / (1 - rate)); GaussianNoise adds",
+            lambda site, x, draws: (x + site.spread * draws[site.at], np.ones_like(x)),
+        ),
+        Formula(
+            "noise.mean 0",
+            "noise of mean 0 instead of 1 multiplied",
+            "the factor is 1 + sqrt(rate / (1 - rate)) n",
+            lambda site, x, draws: product(x, site.spread * draws[site.at]),
+        ),
+    )
 
     def apply(
         self, site: Site, x: np.ndarray, draws: Mapping[str, np.ndarray], arithmetic: Arithmetic

@@ -12,8 +12,9 @@ import numpy as np
 from pydantic import Field
 
 from harness.layers._arithmetic import Arithmetic
+from harness.layers._declared import Formula
 from harness.layers._fields import Stddev
-from harness.layers._pointwise import PointwiseNoise
+from harness.layers._pointwise import PointwiseNoise, product
 from harness.layers._sites import draw_of
 from harness.layers.base import Config, register
 from harness.records import Site
@@ -31,13 +32,25 @@ class GaussianNoise(PointwiseNoise):
     name = "gaussian_noise"
     Config = GaussianNoiseConfig
     noise = "additive"
+    formulas = (
+        Formula(
+            "noise.multiplied",
+            "the noise multiplied instead of added",
+            "GaussianNoise adds N(0, stddev²); GaussianDropout multiplies",
+            lambda site, x, draws: product(x, 1.0 + site.stddev * draws[site.at]),
+        ),
+        Formula(
+            "noise.missing x",
+            "the noise alone, without x",
+            "add the noise to x",
+            lambda site, x, draws: (site.stddev * draws[site.at] + 0.0 * x, np.zeros_like(x)),
+        ),
+    )
 
     def apply(
         self, site: Site, x: np.ndarray, draws: Mapping[str, np.ndarray], arithmetic: Arithmetic
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Add the noise; the slope is 1."""
-        if site.stddev == 0.0:
-            return x, None
         noise = arithmetic.point(site.stddev * draw_of(site, draws))
         return arithmetic.point(x + noise), None
 

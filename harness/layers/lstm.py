@@ -1,6 +1,6 @@
 """LSTM, one layer or a stack, in one direction or two, with dropout at every place that a published variant has it.
 
-Equations and papers: harness.layers._lstm_cell and _lstm_core; sites and their axes: harness.layers._lstm_names.
+Equations and papers: harness.layers._lstm_cell and _lstm_core; sites and their axes: harness.frameworks.contract.geometry.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from harness.layers import _solved
 from harness.layers._arithmetic import Arithmetic, float64
 from harness.layers._fields import Count, Flag, Layers
 from harness.layers._lstm_cell import CellOptions
+from harness.layers._lstm_kind import LstmKind
 from harness.layers._lstm_names import (
     SITES,
     StackOptions,
@@ -24,7 +26,8 @@ from harness.layers._lstm_names import (
     weight_shapes,
 )
 from harness.layers._lstm_stack import StackRun
-from harness.layers.base import Config, DropoutSpec, Evaluation, LayerKind, Refused, Shapes, register
+from harness.layers._solved import Seen, Told
+from harness.layers.base import Config, DropoutSpec, Evaluation, Refused, Shapes, register
 from harness.records import Arrays, Site
 from harness.rounding import Rounding
 
@@ -95,13 +98,28 @@ class LstmConfig(Config):
         )
 
 
-class Lstm(LayerKind):
+class Lstm(LstmKind):
     """Inputs x (B, T, D), optional h0, c0 and lengths (B,); outputs y, h, c. States are (B, H), in a stack (L, B, H)."""
 
     name = "lstm"
+    checks = ("state.last_step", "mask.predicted")
     Config = LstmConfig
     site_names = SITES
     input_letters: ClassVar[Mapping[str, str]] = {"x": "BTD", "lengths": "B"}
+
+    def forward(self, config: LstmConfig) -> bool:
+        """Whether x is read from its first step to its last alone."""
+        return not (config.bidirectional or config.go_backwards)
+
+    def ends_in_state(self, config: LstmConfig) -> bool:
+        """Not where another direction, padding or a dropped state stands at the end of y."""
+        return not (config.bidirectional or config.drop_leaving_state or config.padding in ("zeros", "free"))
+
+    def solved(self, config: LstmConfig, seen: Seen, gate: str) -> Told | None:
+        """Of a cell without peepholes, clipping or a projection."""
+        if config.peepholes or config.cell_clip or config.projection:
+            return None
+        return _solved.lstm(seen, gate, config.recurrent_activation, config.forget_bias)
 
     def input_names(self, config: LstmConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return x; the initial state, zero where it is not given; and the lengths where there is a `padding`."""
@@ -144,7 +162,8 @@ class Lstm(LayerKind):
         """Shapes of y, then of h and c where the state is returned."""
         batch, time, _ = inputs["x"]
         options = config.stack()
-        y = (batch, time, options.emitted) if config.return_sequences else (batch, options.emitted)
+        emitted = options.geometry().emitted
+        y = (batch, time, emitted) if config.return_sequences else (batch, emitted)
         return {"y": y} | (state_shapes(options, batch) if config.return_state else {})
 
     def evaluate(
@@ -161,13 +180,12 @@ class Lstm(LayerKind):
     ) -> Evaluation:
         """Outputs, gradients of every given float input and weight, and the trace: `h`, `c` (L, B, T, H) and `gates`."""
         x = float64(inputs["x"])
-        options = config.stack()
-        shapes = state_shapes(options, x.shape[0])
-        stacked = {name: (options.layers, options.directions, *shape[-2:]) for name, shape in shapes.items()}
+        options = config.stack().odd(self.options)
+        shapes, stack = state_shapes(options, x.shape[0]), options.geometry(x.shape)
 
         def state(name: str, given: Arrays, key: str) -> np.ndarray:
             """One state with all its leading axes; zeros where it is not given."""
-            return float64(given[key]).reshape(stacked[name]) if key in given else np.zeros(stacked[name])
+            return float64(given[key]).reshape(stack.grid(name)) if key in given else np.zeros(stack.grid(name))
 
         lengths = np.asarray(inputs["lengths"]).astype(np.int64) if config.padding else None
         run = StackRun(

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from harness.layers._arithmetic import Arithmetic
+from harness.layers._declared import Formula
 from harness.layers._fields import Rate, Stddev
 from harness.layers._pointwise import PointwiseNoise
 from harness.layers._sites import draw_of
@@ -27,22 +28,57 @@ class MaskedGaussianNoiseConfig(Config):
     stddev: Stddev = Field(description="Standard deviation of that noise, in units of x.")
 
 
+def noisy(site: Site, x: np.ndarray, draws: Mapping[str, np.ndarray]) -> np.ndarray:
+    """X with noise on every element."""
+    return np.asarray(x + site.stddev * draws[site.at + "/normal"])
+
+
 class MaskedGaussianNoise(PointwiseNoise):
     """y = x where kept, x + stddev n elsewhere."""
 
     name = "masked_gaussian_noise"
     Config = MaskedGaussianNoiseConfig
     noise = "masked_additive"
+    formulas = (
+        Formula(
+            "noise.kept",
+            "noise on the kept elements instead of on the dropped ones",
+            "add the noise where the mask drops",
+            lambda site, x, draws: (np.where(draws[site.at], noisy(site, x, draws), x), np.ones_like(x)),
+        ),
+        Formula(
+            "noise.everywhere",
+            "noise on every element",
+            "add the noise where the mask drops, and nowhere else",
+            lambda site, x, draws: (noisy(site, x, draws), np.ones_like(x)),
+        ),
+        Formula(
+            "noise.replaces x",
+            "dropped elements replaced by the noise",
+            "add the noise to the dropped elements",
+            lambda site, x, draws: (
+                np.where(draws[site.at], x, noisy(site, 0.0 * x, draws)),
+                1.0 * draws[site.at] + 0.0 * x,
+            ),
+        ),
+        Formula(
+            "noise.scaled",
+            "survivors scaled by 1 / keep",
+            "masked noise does not scale: kept elements are x",
+            lambda site, x, draws: (
+                np.where(draws[site.at], x / site.keep, noisy(site, x, draws)),
+                np.where(draws[site.at], 1.0 / site.keep, 1.0) + 0.0 * x,
+            ),
+        ),
+    )
 
     def apply(
         self, site: Site, x: np.ndarray, draws: Mapping[str, np.ndarray], arithmetic: Arithmetic
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Add the noise where it falls; the slope is 1 everywhere."""
-        if site.rate == 0.0 or site.stddev == 0.0:
-            return x, None
         decisions, normals = (draw_of(site, draws, key) for key, _ in tape_keys(site))
-        noisy = arithmetic.point(x + arithmetic.point(site.stddev * normals))
-        return np.where(decisions, x, noisy), None
+        changed = arithmetic.point(x + arithmetic.point(site.stddev * normals))
+        return np.where(decisions, x, changed), None
 
 
 register(MaskedGaussianNoise())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.layers._arithmetic import Arithmetic
+from harness.layers._declared import Gate, Oddities
 from harness.layers._simple_core import ElmanCell, SimpleCell
 from harness.layers._simple_kind import SimpleConfig, SimpleKind
 from harness.layers.base import register
@@ -19,11 +20,16 @@ class SimpleRnn(SimpleKind):
 
     name = "simple_rnn"
     Config = SimpleConfig
-    gates = 1
+    gates = (Gate("h", "the new h"),)
+    oddities = Oddities(
+        tanh={"squash": "the new h"},
+        formula="h = tanh(…): set activation (in torch nonlinearity) to 'tanh'",
+        fed={},
+    )
 
     def cell(self, config: Any, weights: Arrays, arithmetic: Arithmetic) -> SimpleCell:
         """The Elman cell."""
-        return ElmanCell(weights, arithmetic)
+        return ElmanCell(weights, arithmetic, **self.options)
 
 
 register(SimpleRnn())

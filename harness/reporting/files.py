@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from harness.errors import Problem, UserError
+from harness.errors import Place, Problem, UserError
 
 _PARTIAL = ".partial-"
 #: What a compressed file's name ends in.
@@ -22,7 +22,12 @@ PACKED = ".gz"
 
 
 def write_whole(path: Path, data: str | bytes) -> None:
-    """Write `data` to `path` so that a reader sees the old file or the new one, never a part."""
+    """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
+
+    Raises UserError where a folder has that name.
+    """
+    if path.is_dir():
+        raise UserError(Problem("is a folder; name a file to write", Place(str(path))))
     make_folder(path.parent)
     partial = path.with_name(f".{path.name}{_PARTIAL}{os.getpid()}-{secrets.token_hex(3)}")
     try:

@@ -11,7 +11,7 @@ from harness.records import Verdict
 from harness.reporting.groups import Group, grouped, position
 from harness.reporting.store import StoredRun
 from harness.reporting.summary import clean, figures, plural, summarise
-from harness.reporting.verdicts import words
+from harness.reporting.verdicts import INTERRUPTED, words
 
 SHOWN = 10
 #: GitHub shows no more of a title, and no more of a message is of use beside a line of code; in characters.
@@ -21,12 +21,15 @@ WARNINGS = frozenset({Verdict.UNEXPECTED_PASS, Verdict.ILL_CONDITIONED})
 
 
 def workflow_commands(run: StoredRun) -> str:
-    """One line for each annotation; "" of a run without differences."""
+    """One line for each annotation; "" of a run without differences that came to its end."""
     groups = grouped(summarise(run).differences)
     lines: list[str] = []
+    if run.meta["interrupted"]:
+        lines.append(f"::error title=Interrupted::{escape(INTERRUPTED)}")
     for level in ("error", "warning"):
         mine = [group for group in groups if (group.verdict in WARNINGS) == (level == "warning")]
-        shown = mine if len(mine) <= SHOWN else mine[: SHOWN - 1]
+        room = SHOWN - (len(lines) if level == "error" else 0)
+        shown = mine if len(mine) <= room else mine[: room - 1]
         lines += [_annotation(level, group) for group in shown]
         rest = mine[len(shown) :]
         if rest:

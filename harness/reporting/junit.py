@@ -1,7 +1,7 @@
 """JUnit XML of a stored run: a suite for each case file, a test for each (case, implementation).
 
 Differences are failures; crashes, timeouts and errors are errors; known differences and what an implementation cannot express are
-skipped, with their reason, as pytest writes expected failures.
+skipped, with their reason, as pytest writes expected failures. An interrupted run has one more test, which says so as an error.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from harness.records import Row, Verdict
 from harness.reporting.groups import position
 from harness.reporting.store import StoredRun
 from harness.reporting.summary import figures, label
-from harness.reporting.verdicts import DIFFERENCES, severity, words
+from harness.reporting.verdicts import DIFFERENCES, INTERRUPTED, severity, words
 
 #: Verdicts that say that nothing could be compared.
 BROKEN = frozenset({Verdict.CRASH, Verdict.TIMEOUT, Verdict.ERROR})
@@ -42,6 +42,12 @@ def junit(run: StoredRun) -> str:
         _set(suite, counts, time)
         totals = [a + b for a, b in zip(totals, counts, strict=True)]
         seconds += time
+    if run.meta["interrupted"]:
+        suite = ElementTree.SubElement(root, "testsuite", name="parity-harness", timestamp=started)
+        test = ElementTree.SubElement(suite, "testcase", classname="parity-harness", name="every case", time="0.000")
+        ElementTree.SubElement(test, "error", type="interrupted", message=INTERRUPTED)
+        _set(suite, [1, 0, 1, 0], 0.0)
+        totals = [a + b for a, b in zip(totals, [1, 0, 1, 0], strict=True)]
     _set(root, totals, seconds)
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"

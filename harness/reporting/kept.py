@@ -23,7 +23,7 @@ from typing import IO, Any
 import numpy as np
 
 from harness.cases import numpy_dtype
-from harness.records import Arrays, Kept, Pass, PassResult
+from harness.records import Arrays, Kept, Pass, PassResult, Role
 from harness.tape import Draw
 
 #: A run keeps no more bytes of arrays than this.
@@ -94,7 +94,7 @@ def restore(path: Path | IO[bytes], entry: Mapping[str, Any]) -> Kept:
 
         passes = tuple(
             (
-                Pass(one["role"], one["seed"], one["mode"], None, one["gradients"]),
+                Pass(Role(one["role"]), one["seed"], one["mode"], None, one["gradients"]),
                 PassResult(
                     arrays(one["outputs"]),
                     arrays(one["gradient"]),

@@ -8,7 +8,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from harness import __version__
+from harness.version import __version__
 
 _LIBRARIES = ("numpy", "scipy", "pandas", "pydantic", "ruamel.yaml", "ml_dtypes")
 

@@ -12,7 +12,8 @@ import unicodedata
 from collections.abc import Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
-from harness.records import BACKENDS, NOTICED, Power, Row, Verdict
+from harness.frameworks.contract.framework import backends
+from harness.records import NOTICED, Power, Row, Verdict
 from harness.reporting.described import axes_of
 from harness.reporting.drawing import charts_by_case, powers_of
 from harness.reporting.pictures import gates_first, picture
@@ -55,6 +56,7 @@ def pack(run: StoredRun) -> dict[str, Any]:
             name,
             {
                 "name": name,
+                "label": visible(plain_label(row)),
                 "backend": visible(row.backend),
                 "short": name.removeprefix(f"{visible(row.backend)}: ").replace(f" @{visible(row.environment)}", ""),
                 "version": visible(row.version),
@@ -234,7 +236,7 @@ def _meta(run: StoredRun) -> dict[str, Any]:
 def _column(described: dict[str, str]) -> tuple[int, str, str]:
     backend = described["backend"]
     # Recorded outputs first, the reference next.
-    order = ("recorded", *BACKENDS)
+    order = ("recorded", *backends())
     return (order.index(backend) if backend in order else len(order), described["environment"], described["name"])
 
 

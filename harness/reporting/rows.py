@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from harness.records import Row, Verdict
+from harness.records import RECIPE, Aim, Row, Verdict
 
 #: The columns of every table, in order.
 COLUMNS: tuple[str, ...] = (
@@ -39,6 +39,15 @@ COLUMNS: tuple[str, ...] = (
     "name",
     "place",
     "note",
+    "internal",
+    "recipe",
+    "aim",
+)
+#: Columns that the rows of older runs have not.
+LATER = frozenset({"internal", "recipe", "aim"})
+#: Where the unit said what the limit is, as it did in older runs.
+_OLDER_AIMS = {"p-value": Aim.LEAST} | dict.fromkeys(
+    ("ratio", "dropped share", "drop rate asked", "stddev", "distance"), Aim.MEET
 )
 FIGURES = ("measured", "limit", "seconds")
 
@@ -80,12 +89,22 @@ def load_row(line: str) -> Row:
     values = json.loads(line)
     if not isinstance(values, dict):
         raise TypeError("a row is a JSON object")
+    if not values.keys() >= LATER:
+        values = {**_older(values), **values}
+        values["name"] = values["name"].removesuffix(RECIPE)
     row = {column: values[column] for column in COLUMNS}
+    row["aim"] = Aim(row["aim"])
     for column in FIGURES:
         row[column] = None if row[column] is None else float(row[column])
     row["verdict"] = Verdict(row["verdict"])
     row["seconds"] = row["seconds"] or 0.0
     return Row(**row)
+
+
+def _older(values: dict[str, Any]) -> dict[str, Any]:
+    """What the columns of today mean in a row of an older run."""
+    aim = Aim.MEET if values["check"] == "mask.sites" else _OLDER_AIMS.get(values["unit"], Aim.MOST)
+    return {"internal": False, "recipe": values["name"].endswith(RECIPE), "aim": aim}
 
 
 def csv_line(values: Iterable[object]) -> str:

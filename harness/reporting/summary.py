@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from harness.records import Row, Verdict
+from harness.records import RECIPE, Aim, Row, Verdict
 from harness.reporting.exits import Exit
 from harness.reporting.rows import row_dict
 from harness.reporting.store import StoredRun
@@ -62,16 +62,28 @@ def summarise(run: StoredRun) -> Summary:
 
 def verdict_line(run: StoredRun) -> str:
     """The outcome in a sentence."""
-    found = DIFFERENCES & set(run.counts)
-    if run.exit_code == Exit.DIFFERENCE and found and found <= FAILURES:
-        return "Something could not be compared."
+    if run.exit_code == Exit.DIFFERENCE:
+        return difference_line({verdict for verdict in DIFFERENCES if run.counts.get(verdict)})
     return {
         Exit.OK: "No unexplained difference.",
-        Exit.DIFFERENCE: "The backends differ.",
-        Exit.INTERRUPTED: "Interrupted: not every case was run.",
+        Exit.INTERRUPTED: "Interrupted: not every case was run. The same command with --resume goes on.",
         Exit.NOTHING: "Nothing was run.",
         Exit.BACKEND: "A backend could not be run.",
+        Exit.INTERNAL: "An internal error, a bug of the harness: `harness explain` shows the traceback.",
     }.get(run.exit_code, "The run did not end well.")
+
+
+def difference_line(found: set[Verdict]) -> str:
+    """What a person must look at, by the worst verdict of a run: backends differ where a check failed, and nowhere else."""
+    if Verdict.FAIL in found or not found:
+        return "The backends differ."
+    if found & FAILURES:
+        return "Something could not be compared."
+    return {
+        Verdict.NONDETERMINISTIC: "No check failed, but something is not the same twice.",
+        Verdict.UNEXPECTED_PASS: "No check failed, but a known difference is no longer there.",
+        Verdict.ILL_CONDITIONED: "No check failed, but some say nothing: rounding alone could explain any difference there.",
+    }[next(verdict for verdict in ORDER if verdict in found)]
 
 
 def plural(count: int, word: str) -> str:
@@ -80,20 +92,20 @@ def plural(count: int, word: str) -> str:
 
 
 def label(row: Row) -> str:
-    """What a row's implementation is called."""
+    """What readers see of a row's implementation: its label, and whether it is a recipe."""
+    return plain_label(row) + (RECIPE if row.recipe else "")
+
+
+def plain_label(row: Row) -> str:
+    """What a row's implementation is called: as the case file, `--backend` and masks name it."""
     if row.name:
         return row.name
     text = f"{row.backend}: {row.implementation}" if row.implementation else row.backend
     return f"{text} @{row.environment}" if row.environment else text
 
 
-def plain_label(row: Row) -> str:
-    """The label without what comparison adds for readers: as the case file, `--backend` and masks name it."""
-    return label(row).removesuffix(" [recipe]")
-
-
-#: Units of figures that shall meet their limit, rather than stay below it.
-TARGETS = frozenset({"ratio", "dropped share", "drop rate asked", "stddev", "distance", "sites"})
+#: Of each aim, how a figure that meets it stands to its limit, and how one that does not.
+RELATIONS = {Aim.MOST: ("≤", ">"), Aim.LEAST: ("≥", "<")}
 
 
 def figures(row: Row) -> str:
@@ -101,11 +113,11 @@ def figures(row: Row) -> str:
     parts = []
     if row.measured is not None:
         parts.append(f"{row.measured:.4g}")
-        if row.limit is not None and row.unit in TARGETS:
+        if row.limit is not None and row.aim is Aim.MEET:
             parts.append(f"(expected {row.limit:.4g})")
         elif row.limit is not None:
-            within = row.measured <= row.limit
-            parts.append(f"{'≤' if within else '>'} {row.limit:.4g}")
+            within = row.measured <= row.limit if row.aim is Aim.MOST else row.measured >= row.limit
+            parts.append(f"{RELATIONS[row.aim][not within]} {row.limit:.4g}")
     elif row.limit is not None:
         parts.append(f"limit {row.limit:.4g}")
     if parts and row.unit:

@@ -91,14 +91,21 @@ def missing(row: Row) -> bool:
     return row.check == AVAILABLE and row.verdict is Verdict.ERROR
 
 
-def exit_code(tally: Mapping[tuple[Verdict, bool], int], *, interrupted: bool = False) -> Exit:
+#: What every view says first of a run that did not come to its end: what it did compare may all be well.
+INTERRUPTED = "the run was interrupted: not every case was compared"
+
+
+def exit_code(tally: Mapping[tuple[Verdict, bool], int], *, internal: int = 0, interrupted: bool = False) -> Exit:
     """The exit code for row counts by (verdict, whether the row says that a backend is missing; see `missing`).
 
+    internal  how many rows are errors of the harness itself: with one, a run cannot say whether the others are all that differs.
     A backend that could not be run gives 10, and so does a run in which nothing at all could be compared; any other
     difference outweighs that and gives 1. No rows at all is 5.
     """
     if interrupted:
         return Exit.INTERRUPTED
+    if internal:
+        return Exit.INTERNAL
     if not sum(tally.values()):
         return Exit.NOTHING
     if any(count for (verdict, absent), count in tally.items() if verdict in DIFFERENCES and not absent):

@@ -6,6 +6,7 @@ where their results do. In memory there is one small record for each (case, back
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
 import io
@@ -21,7 +22,9 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from harness.records import Compared, Variant, Verdict
+from harness.errors import by_surroundings
+from harness.internal import failure, noted
+from harness.records import Compared, Failure, Row, Variant, Verdict
 from harness.reporting import files, machine
 from harness.reporting.described import axes_of, describe, position
 from harness.reporting.kept import KeptWriter
@@ -47,7 +50,7 @@ from harness.reporting.verdicts import ORDER, exit_code, missing
 #: Of masks of more elements, what a picture shows is stored, so that a report stays small.
 LARGEST = 1 << 14
 #: Of a traceback or a worker's last words, so many characters are kept, from the end.
-DETAIL = 8000
+DETAIL = 16000
 
 
 class _Block(NamedTuple):
@@ -78,6 +81,7 @@ class Writer:
         self.command = list(command)
         self.shard = shard
         self.tally: Counter[tuple[Verdict, bool]] = Counter()
+        self.internal = 0
         self._order = {case["id"]: index for index, case in enumerate(self.cases)}
         self._blocks: list[_Block] = []
         self._chart_blocks: list[_Block] = []
@@ -119,26 +123,61 @@ class Writer:
             self._kept.close()
 
     def add(self, event: Compared) -> None:
-        """Store one comparison's rows and masks. Raises KeyError for a case that is not of this run."""
+        """Store one comparison's rows and all that belongs to them. Raises KeyError for a case that is not of this run.
+
+        What cannot be stored, by a mistake of ours, costs itself alone and is told in a row.
+        """
         case = self._order[event.variant.id]
         label = event.backend.label
         order = position(self.cases[case], event.backend)
+        failures: list[Failure] = []
+        for phase, store in (
+            ("its profile was stored", self._add_profile),
+            ("its charts were stored", self._add_charts_of),
+            ("its arrays were stored", self._add_kept),
+            ("its masks were stored", self._add_masks),
+        ):
+            try:
+                store(case, order, label, event)
+            except Exception as error:
+                failures.append(_storing(error, phase))
+        try:
+            lines = [dump_row(row) for row in event.rows]
+        except Exception as error:
+            failures.append(_storing(error, "its rows were stored"))
+            event = dataclasses.replace(event, rows=())
+        if failures:
+            event = noted(event, failures)
+            lines = [dump_row(row) for row in event.rows]
         start = self._rows.tell()
-        for row in event.rows:
-            self._rows.write(dump_row(row).encode(errors="backslashreplace") + b"\n")
-            self.tally[row.verdict, missing(row)] += 1
+        for row, line in zip(event.rows, lines, strict=True):
+            self._write(row, line)
+        self._blocks.append(_Block(case, order, label, start, self._rows.tell() - start))
         for package, version in event.versions.items():
             self._versions.add((event.backend.environment, package, version))
+        if event.detail:
+            self._details.setdefault(case, []).append({"backend": label, "text": event.detail[-DETAIL:]})
+
+    def _write(self, row: Row, line: str) -> None:
+        """Write and count one row."""
+        self._rows.write(line.encode(errors="backslashreplace") + b"\n")
+        self.tally[row.verdict, missing(row)] += 1
+        self.internal += row.internal
+
+    def _add_profile(self, case: int, order: int, label: str, event: Compared) -> None:
         if event.profile:
             entries = {str(name): str(text) for name, text in event.profile.items()}
             self._profiles.setdefault(case, []).append({"backend": label, "order": order, "entries": entries})
+
+    def _add_charts_of(self, case: int, order: int, label: str, event: Compared) -> None:
         if event.charts:
             self._add_charts(case, order, label, event.charts)
+
+    def _add_kept(self, case: int, order: int, label: str, event: Compared) -> None:
         if event.kept is not None:
             self._kept.add(case, order, label, event.kept)
-        if event.detail:
-            self._details.setdefault(case, []).append({"backend": label, "text": event.detail[-DETAIL:]})
-        self._blocks.append(_Block(case, order, label, start, self._rows.tell() - start))
+
+    def _add_masks(self, case: int, order: int, label: str, event: Compared) -> None:
         for number, (name, mask) in enumerate(event.masks.items()):
             entry = f"{case}/{hashlib.sha256(label.encode(errors='backslashreplace')).hexdigest()[:8]}/{number}"
             stored = self._store(entry, mask, axes_of(self.cases[case], name))
@@ -153,8 +192,7 @@ class Writer:
                 continue
             start = self._rows.tell()
             for row in rows:
-                self._rows.write(dump_row(row).encode(errors="backslashreplace") + b"\n")
-                self.tally[row.verdict, missing(row)] += 1
+                self._write(row, dump_row(row))
             self._blocks.append(_Block(self._order[key[0]], number, key[1], start, self._rows.tell() - start))
         for case in run.cases:
             if case["id"] in wanted:
@@ -259,12 +297,19 @@ class Writer:
             "rows": self.tally.total(),
             "counts": {name: count for name, count in counts.items() if count},
             "interrupted": interrupted,
-            "exit_code": int(exit_code(self.tally, interrupted=interrupted)),
+            "exit_code": int(exit_code(self.tally, internal=self.internal, interrupted=interrupted)),
             "files": {
                 name: {"bytes": (self._partial / name).stat().st_size, "sha256": files.digest(self._partial / name)}
                 for name in DATA
             },
         }
+
+
+def _storing(error: Exception, phase: str) -> Failure:
+    """A failure to store a part of a comparison. Raises it again where the disk is what failed: then nothing can be stored."""
+    if by_surroundings(error):
+        raise error
+    return failure(error, phase)
 
 
 def _mask_key(entry: Mapping[str, Any]) -> tuple[int, str, str]:

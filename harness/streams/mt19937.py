@@ -15,7 +15,7 @@ import numpy as np
 CHUNK = 65536
 
 
-class Stream(object):
+class Stream:
     """A stream of 32-bit draws; `seed` is taken modulo 2**32."""
 
     def __init__(self, seed: int) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from harness.frameworks.contract.places import drawn_as, place_of
+from harness.layers.base import kinds
 from harness.records import BackendRef, Site, Variant
 
 #: Backends of rules that have several; other rules have none.
@@ -32,6 +34,7 @@ SPATIAL = "SpatialDropout"
 class Question:
     """One mask to predict: what `harness.streams.predict` is asked, and how its answer lies in the site's canonical array.
 
+    site     with the array that its masks fill, together.
     place    index of the part that it is; () is the whole.
     arrange  from the predicted mask to that part's layout, broadcastable to it.
     """
@@ -90,21 +93,22 @@ def questions(variant: Variant, backend: BackendRef, version: str | None, seed: 
     if name.startswith(KERAS):
         common["backend"] = backend.backend
     options = rule_options(name, version, common.get("backend"))
-    if options is None:
+    kind = kinds()[variant.layer]
+    if options is None or "mask.predicted" not in kind.checks:
         return
     if "x64" in options:
         common["x64"] = variant.dtype == "float64"
     if "layer_seed" in options and SPATIAL not in name:
         common["layer_seed"] = seed
     for site in variant.sites:
-        if site.noise != "bernoulli" or not 0.0 < site.rate < 1.0:
+        if not site.masks or not site.active:
             continue
         common["rate"] = site.rate
-        if variant.layer == "dropout" and name in CHANNELS_FIRST and len(site.full) < 2:
+        if kind.elementwise and name in CHANNELS_FIRST and len(site.full) < 2:
             continue  # without a batch and channels no such layer takes it
-        if variant.layer == "dropout":
+        if kind.elementwise:
             yield _elementwise(name, options, site, common)
-        elif variant.layer != "lstm" or "lengths" in variant.inputs:
+        elif "lengths" in variant.inputs:
             # Packed sequences draw for their valid steps alone, in an order of their own.
             continue
         elif name == "torch.nn.LSTM" and site.at == "between_layers" and site.axes == STACKED:
@@ -129,17 +133,19 @@ def _elementwise(name: str, options: Mapping[str, Any], site: Site, common: Mapp
 
 
 def _between_layers(variant: Variant, site: Site, common: Mapping[str, Any]) -> Iterator[Question]:
-    for layer in range(variant.config.layers - 1):
-        shape = site.full[1:]
-        more = {"layer": layer, "num_layers": variant.config.layers, "batch_first": True, "shape": shape}
-        yield Question(site, {**common, **more}, (layer,))
+    site = drawn_as(site)
+    for layer in range(site.shape[0]):
+        more = {"layer": layer, "num_layers": variant.config.layers, "batch_first": True, "shape": site.shape[1:]}
+        yield Question(site, {**common, **more}, place_of(site, layers=layer))
 
 
 def _keras(variant: Variant, site: Site, common: Mapping[str, Any]) -> Iterator[Question]:
-    drops = {one.at: 0.0 < one.rate < 1.0 for one in variant.sites}
+    drops = {one.at: one.active for one in variant.sites}
     recurrent = drops.get("state.h", False)
     gates, batch, _, features = site.full
-    for gate in range(gates if recurrent else 1):
+    # One mask for all gates, unless the state has masks.
+    site = drawn_as(site, gates=gates if recurrent else 1, time=1)
+    for gate in range(site.shape[0]):
         more = {
             "site": site.at,
             "gate": gate,
@@ -147,7 +153,7 @@ def _keras(variant: Variant, site: Site, common: Mapping[str, Any]) -> Iterator[
             "recurrent_dropout": recurrent,
             "shape": (batch, features),
         }
-        yield Question(site, {**common, **more}, (gate,), lambda mask: mask[:, None])
+        yield Question(site, {**common, **more}, place_of(site, gates=gate, time=0))
 
 
 def answer(question: Question) -> tuple[np.ndarray, str]:
@@ -176,16 +182,9 @@ def whole_mask(
         if not question.place:
             found[site.at] = mask
             continue
-        parts = found.setdefault(site.at, np.zeros((_parts(site, variant), *mask.shape), dtype=bool))
+        parts = found.setdefault(site.at, np.zeros(site.shape, dtype=bool))
         parts[question.place] = mask
     return found, provenance
-
-
-def _parts(site: Site, variant: Variant) -> int:
-    """How many masks lie along the first axis: one for each gap between layers, or for each gate that has its own."""
-    if site.at == "between_layers":
-        return int(site.full[0])
-    return int(site.full[0]) if any(one.at == "state.h" and 0.0 < one.rate < 1.0 for one in variant.sites) else 1
 
 
 def reference(variant: Variant) -> BackendRef:
@@ -200,7 +199,7 @@ def unpredicted(variant: Variant) -> list[str]:
     version = variant.predict.get("version")
     lookup(variant.predict["like"], version, variant.predict.get("backend"))
     asked = {question.site.at for question in questions(variant, reference(variant), version, variant.seeds[0])}
-    return [site.at for site in variant.sites if 0.0 < site.rate < 1.0 and site.at not in asked]
+    return [site.at for site in variant.sites if site.active and site.at not in asked]
 
 
 def tape(variant: Variant, seed: int) -> dict[str, np.ndarray]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from harness.errors import Problem, UserError, did_you_mean
+from harness.frameworks.contract.framework import frameworks
 from harness.streams.decision import Decision
 from harness.streams.normals import Normals
 
@@ -136,14 +137,10 @@ _ABBREVIATIONS = (
 )
 
 
-_FRAMEWORKS = {
-    "torch": ("torch", "cpu"),
-    "tensorflow": ("tensorflow", "cpu"),
-    "tf_keras": ("tensorflow", "cpu"),
-    "jax": ("jax", "cpu"),
-    "flax": ("jax", "cpu"),
-    "equinox": ("jax", "cpu"),
-}
+def _said_already(package: str) -> tuple[str, ...]:
+    """The backends that an API's package implies."""
+    owners = [record for record in frameworks().values() if package in record.packages and len(record.backends) == 1]
+    return (owners[0].backends[0], "cpu") if owners else ()
 
 
 def canonical(like: str) -> str:
@@ -241,7 +238,7 @@ def lookup(like: str, version: str | None, backend: str | None) -> tuple[Rule, V
         raise UserError(f"no rule for {like!r}{did_you_mean(name, known())}; `harness mask --rules` lists them")
     backends = sorted({each for entry in rules for each in entry.backends})
     chosen = backend or ""
-    if chosen in _FRAMEWORKS.get(name.split(".")[0], ()) and chosen not in backends:
+    if chosen in _said_already(name.split(".")[0]) and chosen not in backends:
         # Naming the framework itself as the backend says nothing new.
         chosen = ""
     if chosen not in backends:

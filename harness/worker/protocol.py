@@ -25,7 +25,7 @@ BFLOAT16 = "bfloat16"
 Arrays = Dict[str, np.ndarray]
 
 
-class Arena(object):
+class Arena:
     """One direction's reusable mapping. The sender grows the file; the receiver maps it anew when it has grown."""
 
     threshold = 1 << 20

@@ -1,7 +1,8 @@
 """A worker's loop: connect to the host, answer one message after another until told to stop or until the host has gone.
 
-Requests (`op`):  `run` (one implementation, several passes), `describe` (what is installed), `ping`, `exit`.
-A failing pass is an answer, not a failure of the worker: `verdict` is `unsupported`, `mismatch` or `error`.
+Requests (`op`):  `run` (one implementation, several passes), `program` (a user's program under observation), `describe` (what is
+installed), `ping`, `exit`.
+A failing pass is an answer, not a failure of the worker: `verdict` is `unsupported`, `mismatch`, `shape` or `error`.
 """
 
 import importlib.util
@@ -15,18 +16,21 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from harness.adapters._own_files import TargetError
-from harness.adapters.base import Adapter, Implementation, Job, SiteSpec, Unsupported, implementations
-from harness.adapters.target import target_adapter
+from harness.frameworks.contract import programs
+from harness.frameworks.contract.adapter import Adapter, Implementation, Job, Result, Unsupported, implementations
+from harness.frameworks.contract.framework import owner, packages
+from harness.frameworks.contract.geometry import Form
+from harness.frameworks.contract.own_files import TargetError
+from harness.frameworks.contract.shapes import WrongShape, asked_of
+from harness.frameworks.contract.target import target_adapter
+from harness.noises import Site
 from harness.tape import TapeMismatch
+from harness.traces import placeless
 from harness.worker import orphan
 from harness.worker.protocol import VERSION, Arena, Arrays, receive, send
 
-#: Packages whose versions are recorded when they have been imported.
-PACKAGES = ("numpy", "tensorflow", "tf_keras", "keras", "torch", "jax", "jaxlib", "flax", "equinox")
 
-
-class Server(object):
+class Server:
     """Answers requests for one backend; adapters are kept, so that what they compiled is kept."""
 
     def __init__(self, backend: str) -> None:
@@ -50,6 +54,8 @@ class Server(object):
         op = header.get("op")
         if op == "run":
             return self.run(header, arrays)
+        if op == "program":
+            return programs.answer(self.backend, header, arrays)
         if op == "describe":
             found = {name: importlib.util.find_spec(name) is not None for name in header.get("packages", ())}
             return {"python": platform.python_version(), "found": found, "versions": versions()}, {}
@@ -69,6 +75,8 @@ class Server(object):
                 answer, found = {"verdict": "unsupported", "message": str(error)}, {}
             except TapeMismatch as error:
                 answer, found = {"verdict": "mismatch", "message": str(error)}, {}
+            except WrongShape as error:
+                answer, found = {"verdict": "shape", "message": str(error)}, {}
             except Exception as error:
                 # Anything a framework raises is this job's result; the worker goes on.
                 message = "%s: %s" % (type(error).__name__, str(error).strip() or "no message")
@@ -98,19 +106,7 @@ class Server(object):
 
     def _pass(self, header: Dict[str, Any], item: Dict[str, Any], arrays: Arrays) -> Tuple[Dict[str, Any], Arrays]:
         adapter = self.adapter(header["layer"], header["implementation"], header.get("target", ""))
-        result = adapter.run(self._job(header, item, arrays))
-        found: Arrays = {}
-        for name, array in result.outputs.items():
-            found["outputs/" + name] = np.asarray(array)
-        for name, array in result.gradients.items():
-            found["gradients/" + name] = np.asarray(array)
-        draws = []
-        for position, (site, draw) in enumerate(result.draws.items()):
-            found["draws/%d" % position] = np.asarray(draw.values)
-            params = {name: float(value) for name, value in draw.params.items()}
-            draws.append({"site": site, "kind": draw.kind, "rule": draw.rule, "params": params})
-        order = [[site, list(shape)] for site, shape in result.order]
-        return {"verdict": None, "draws": draws, "order": order}, found
+        return packed(adapter.run(self._job(header, item, arrays)))
 
     def _job(self, header: Dict[str, Any], item: Dict[str, Any], arrays: Arrays) -> Job:
         """The job of one pass."""
@@ -122,7 +118,7 @@ class Server(object):
             backend=self.backend,
             config=header["config"],
             options=header["options"],
-            sites=tuple(site_spec(site) for site in header["sites"]),
+            sites=tuple(Site.of(site) for site in header["sites"]),
             mode=item["mode"],
             seed=item["seed"],
             dtype=header["dtype"],
@@ -132,15 +128,29 @@ class Server(object):
             tape=tape,
             calls=item.get("calls", 1),
             reset=item.get("reset", False),
+            form=Form.of(header["form"]) if header.get("form") else None,
+            outputs=asked_of(header),
         )
 
 
-def placeless(text: str) -> str:
-    """A traceback without the folders of this machine: what is stored and shown may be published."""
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    for folder in sorted({package, sys.prefix, sys.base_prefix}, key=len, reverse=True):
-        text = text.replace(folder + os.sep, "")
-    return text
+def packed(result: Result) -> Tuple[Dict[str, Any], Arrays]:
+    """A pass's result as an answer and its arrays; those of the other way to decide from uniforms lie under `other/`."""
+    found: Arrays = {}
+    for name, array in result.outputs.items():
+        found["outputs/" + name] = np.asarray(array)
+    for name, array in result.gradients.items():
+        found["gradients/" + name] = np.asarray(array)
+    draws = []
+    for position, (site, draw) in enumerate(result.draws.items()):
+        found["draws/%d" % position] = np.asarray(draw.values)
+        params = {name: float(value) for name, value in draw.params.items()}
+        draws.append({"site": site, "kind": draw.kind, "rule": draw.rule, "params": params})
+    order = [[site, list(shape)] for site, shape in result.order]
+    answer: Dict[str, Any] = {"verdict": None, "draws": draws, "order": order, "anew": result.anew}
+    if result.other is not None:
+        answer["other"], other = packed(result.other)
+        found.update(("other/" + name, array) for name, array in other.items())
+    return answer, found
 
 
 def named(arrays: Arrays, prefix: str) -> Arrays:
@@ -148,25 +158,10 @@ def named(arrays: Arrays, prefix: str) -> Arrays:
     return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-def site_spec(site: Dict[str, Any]) -> SiteSpec:
-    """A SiteSpec from its JSON form."""
-    return SiteSpec(
-        at=site["at"],
-        rate=site["rate"],
-        noise=site["noise"],
-        shared=tuple(site["shared"]),
-        scale=site["scale"],
-        axes=tuple(site["axes"]),
-        shape=tuple(site["shape"]),
-        stddev=site["stddev"],
-        full=tuple(site["full"]),
-    )
-
-
 def versions() -> Dict[str, str]:
     """The versions of the frameworks imported so far, and Python's."""
     found = {"python": platform.python_version()}
-    for name in PACKAGES:
+    for name in packages():
         module = sys.modules.get(name)
         version = getattr(module, "__version__", None)
         if isinstance(version, str):
@@ -176,16 +171,8 @@ def versions() -> Dict[str, str]:
 
 def device(backend: str) -> str:
     """Where this worker computes: `cpu`, or the accelerator's kind as the framework names it."""
-    if backend == "torch" and "torch" in sys.modules:
-        default = getattr(sys.modules["torch"], "get_default_device", None)
-        return str(default().type) if default is not None else "cpu"
-    if backend == "jax" and "jax" in sys.modules:
-        return str(sys.modules["jax"].default_backend())
-    if backend == "tensorflow" and "tensorflow" in sys.modules:
-        module = sys.modules["tensorflow"]
-        listing = getattr(getattr(module, "config", None), "list_physical_devices", None)
-        return "gpu" if listing is not None and listing("GPU") else "cpu"
-    return "cpu"
+    record = owner(backend)
+    return "cpu" if record is None or record.device is None else record.device()
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -204,11 +204,11 @@ BACKENDS = {
         [
             (
                 "case.yaml:5:12: backends.0: unknown backend 'nmpy' (did you mean 'numpy'?); "
-                "there are: numpy, tensorflow, torch, jax"
+                "there are: numpy, tensorflow, torch, jax, onnxruntime"
             ),
             (
                 "case.yaml:5:19: backends.1.tensorfow: unknown backend 'tensorfow' (did you mean 'tensorflow'?); "
-                "there are: numpy, tensorflow, torch, jax"
+                "there are: numpy, tensorflow, torch, jax, onnxruntime"
             ),
         ],
     ),
@@ -232,13 +232,13 @@ BACKENDS = {
         [
             "case.yaml:5:12: backends.0: must be a backend, such as numpy or {torch: torch.nn.LSTM}, not 3",
             (
-                "case.yaml:5:15: backends.1: must name a backend (numpy, tensorflow, torch, jax), "
+                "case.yaml:5:15: backends.1: must name a backend (numpy, tensorflow, torch, jax, onnxruntime), "
                 "or have a target or recorded outputs"
             ),
             "case.yaml:5:19: backends.2: names 2 backends; give each an entry of its own",
             "case.yaml:5:64: backends.3.torch: must be an import name, such as torch.nn.LSTM, not 3",
             (
-                "case.yaml:5:68: backends.4: must name a backend (numpy, tensorflow, torch, jax), "
+                "case.yaml:5:68: backends.4: must name a backend (numpy, tensorflow, torch, jax, onnxruntime), "
                 "or have a target or recorded outputs"
             ),
         ],

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from harness.adapters.base import Adapter, Implementation
+from harness.frameworks.contract.adapter import Adapter, Implementation
 from harness.layers.base import Config, DropoutSpec, Evaluation, LayerKind, Refused, Shapes
 from harness.records import Site
 

@@ -9,10 +9,10 @@ import click
 import pytest
 
 from harness.cli import make
-from harness.commands.expression import compile_expression
 from harness.commands.group import COMMANDS
+from harness.environments import interpreters
 from harness.errors import UserError
-from harness.execution import interpreters
+from harness.selection.expression import compile_expression
 
 GROUP = make()
 NAMES = GROUP.list_commands(click.Context(GROUP))
@@ -128,7 +128,7 @@ def test_doctor(harness):
     code, out, _ = harness("doctor", "-v")
     assert code == 0
     value = json.loads(harness("doctor", "--json")[1])
-    assert [backend["name"] for backend in value["backends"]] == ["numpy", "tensorflow", "torch", "jax"]
+    assert [backend["name"] for backend in value["backends"]] == ["numpy", "tensorflow", "torch", "jax", "onnxruntime"]
     assert value["backends"][0]["available"]
     for backend in value["backends"]:
         assert backend["name"] in out
@@ -139,7 +139,7 @@ def test_doctor(harness):
 
 
 def test_doctor_says_what_is_missing(harness, monkeypatch):
-    monkeypatch.setattr("harness.execution.environments.has", lambda package: package != "torch")
+    monkeypatch.setattr("harness.environments.has", lambda package: package != "torch")
     out = harness("doctor")[1]
     assert "✕ torch" in out
     assert "not installed: torch; pip install 'parity-harness[torch]'" in out

@@ -53,6 +53,29 @@ def test_keras_on_what_is_no_backend_of_ours(
     assert not list(tmp_path.iterdir())
 
 
+def test_the_next_step_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("init", "my_port.py", "--framework", "numpy") == 0
+    found = capsys.readouterr()
+    assert found.out == "my_port.py\nmy_port.yaml\n"
+    assert found.err == "Next: harness run my_port.yaml\n"
+
+
+def test_a_port_given_to_run_is_no_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my_port.py").write_text("def run(case):\n    return {}\n")
+    for command in ("run", "list", "validate"):
+        assert call(command, "my_port.py") == 4
+        assert "my_port.py: is Python, no case; `harness init my_port.py` writes" in capsys.readouterr().err
+    Path("my_port.yaml").write_text("mine")
+    assert call("run", "my_port.py") == 4
+    assert "my_port.py: is Python, no case; did you mean my_port.yaml?" in capsys.readouterr().err
+
+
 def test_nothing_is_overwritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

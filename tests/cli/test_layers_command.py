@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.adapters.base import implementations
 from harness.commands.layers import one_kind
 from harness.commands.layers_page import page
+from harness.frameworks.contract.adapter import implementations
 from harness.layers._described import LETTERS, SIZES
 from harness.layers.base import kinds
 

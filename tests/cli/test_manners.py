@@ -42,6 +42,7 @@ WITH_JSON = [
     ["layers"],
     ["profile", "cases/numpy.yaml"],
     ["power", "cases/numpy.yaml"],
+    ["pair", "program.py:run", "program.py:run", "--input", "x=2,3"],
     MASK,
     ["mask", "--rules"],
     ["env", "list"],
@@ -88,6 +89,9 @@ def test_json_says_what_it_is_and_nothing_else_is_on_stdout(stored, words, tmp_p
         monkeypatch.delitem(sys.modules, "harness.running")
         text = (tmp_path / "cases" / "plain.yaml").read_text().replace("[numpy, {torch: torch.nn.Dropout}]", "[numpy]")
         (tmp_path / "cases" / "numpy.yaml").write_text(text.replace("[0.25, 0.5]", "[0.5]"))
+    if words[0] == "pair":
+        pytest.importorskip("torch")
+        (tmp_path / "program.py").write_text("import torch\n\n\ndef run(x):\n    return torch.tanh(x)\n")
     code, out, _ = stored(*words, "--json")
     assert code == (4 if "bad.yaml" in words else 0)
     value = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
+from harness import environments
 from harness.commands.profile import differences
-from harness.execution import environments
 
 LSTM = """about: One layer.
 layer: lstm

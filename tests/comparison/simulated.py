@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from harness.comparison.compare import compare
 from harness.comparison.context import Context
-from harness.execution.plan import CONTINUED, RESET, passes_of
+from harness.execution.plan import passes_of
 from harness.layers.base import DropoutSpec, kinds, tape_keys
-from harness.records import ArraySpec, BackendRef, Compared, JobResult, Pass, PassResult, Row, Variant
+from harness.records import ArraySpec, BackendRef, Compared, JobResult, Pass, PassResult, Role, Row, Variant
+from harness.running import conclude
 from harness.tape import BERNOULLI, NORMAL, UNIFORM, Draw
 
 TODAY = datetime.date(2026, 11, 20)
@@ -75,9 +75,9 @@ def draw_for(context: Context, one: Pass, call: int = 0) -> dict[str, Draw]:
 
 def right(context: Context, one: Pass, draws: dict[str, Draw] | None = None) -> PassResult:
     """What a right implementation gives for a pass."""
-    if one.role == CONTINUED:
+    if one.role == Role.CONTINUED:
         return second_call(context, one, lambda h, c: (h, c))
-    if one.role == RESET:
+    if one.role == Role.RESET:
         return second_call(context, one, lambda h, c: (0 * h, 0 * c))
     train = one.mode == "train"
     made = (draw_for(context, one) if draws is None else draws) if train else {}
@@ -119,7 +119,7 @@ def judged(case: Variant, mutate: Mutate = lambda _context, _one, result: result
     """Compare the simulated implementation, with a fault planted by `mutate`."""
     context = Context(case)
     passes = tuple((one, mutate(context, one, right(context, one))) for one in passes_of(case))
-    return compare(JobResult(case, case.backends[0], passes), context, TODAY)
+    return conclude(JobResult(case, case.backends[0], passes), context, TODAY)
 
 
 def rows(case: Variant, mutate: Mutate = lambda _context, _one, result: result) -> dict[str, Row]:

@@ -83,3 +83,16 @@ def test_noise_that_is_no_mask_is_rounded_element_by_element() -> None:
     assert noisy is not None
     assert np.abs(noisy / values - 1.0).max() <= 2.0**-24
     assert len(set((noisy / values).tolist())) > 50
+
+
+@pytest.mark.parametrize("activation", ["hard_sigmoid", "hard_sigmoid_keras2"])
+def test_a_saturated_gate_is_no_kink_that_rounding_crosses(activation: str) -> None:
+    case = variant("lstm", {"units": 6, "recurrent_activation": activation}, {"x": (4, 7, 5)})
+    # Large inputs: many gates saturate.
+    case = dataclasses.replace(case, inputs={"x": dataclasses.replace(case.inputs["x"], stddev=6.0)})
+    context = Context(case)
+    gradients = {name: bound for name, bound in context.bounds("train").items() if name.startswith(GRADIENT)}
+    assert gradients
+    for name, bound in gradients.items():
+        assert not bound.ill_conditioned, name
+        assert bound.limit < 1e-4 * bound.magnitude, name

@@ -143,5 +143,9 @@ def test_a_chart_that_fails_says_so_and_the_rows_stay(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(charts, "noise", broken)
     found = judged(GAUSSIAN)
-    assert found.charts == {"problem": "RuntimeError: no"}
+    assert found.charts == {}
     assert {row.check for row in found.rows} >= {"noise.mean", "value.y"}
+    (internal,) = (row for row in found.rows if row.internal)
+    assert (
+        internal.cause == "internal error: while its charts were made: RuntimeError: no; this is a bug of the harness"
+    )

@@ -11,8 +11,7 @@ from simulated import Mutate, right, rows, variant
 
 from harness.comparison.checks.base import checks, planned
 from harness.comparison.context import Context
-from harness.execution.plan import OTHER, REPEAT
-from harness.records import ArraySpec, Pass, PassResult, Variant, Verdict
+from harness.records import ArraySpec, Pass, PassResult, Role, Variant, Verdict
 from harness.tape import UNIFORM, Draw
 
 DROPOUT = variant("dropout", {"rate": 0.3}, {"x": (6, 8, 10)})
@@ -80,7 +79,7 @@ def outputs(change: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]], *r
     """A fault in the outputs of the passes of these roles (default: every training pass)."""
 
     def mutate(_context: Context, one: Pass, result: PassResult) -> PassResult:
-        if one.role not in (roles or ("train", REPEAT, OTHER)):
+        if one.role not in (roles or ("train", Role.REPEAT, Role.OTHER)):
             return result
         return dataclasses.replace(result, outputs={**result.outputs, **change(dict(result.outputs))})
 
@@ -138,7 +137,7 @@ def keep_for_rate(context: Context, one: Pass, result: PassResult) -> PassResult
         return result
     wrong = {key: draw._replace(values=(1.0 - draw.values).astype(np.float32)) for key, draw in result.draws.items()}
     (site,) = context.variant.sites
-    swapped = dataclasses.replace(context.variant, sites=(dataclasses.replace(site, rate=site.keep),))
+    swapped = dataclasses.replace(context.variant, sites=(site._replace(rate=site.keep),))
     other = right(Context(swapped), one, wrong)
     # The tap sees what the layer decided: those masks, at the border's own decision.
     decided = {
@@ -176,7 +175,7 @@ def decoder_from(start: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.
 
 
 def no_repeat(one: Pass, draws: dict[str, Draw]) -> dict[str, Draw]:
-    return with_values(draws, "input", lambda u: u[::-1].copy()) if one.role == REPEAT else draws
+    return with_values(draws, "input", lambda u: u[::-1].copy()) if one.role == Role.REPEAT else draws
 
 
 def last_bit(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -274,6 +273,7 @@ FAULTS: dict[str, tuple[Variant, Mutate, str, Verdict]] = {
     "scale twice": (DROPOUT, outputs(scaled(1 / 0.7)), "scale.survivors", Verdict.FAIL),
     "scale by one over rate": (DROPOUT, outputs(scaled(0.7 / 0.3)), "scale.survivors", Verdict.FAIL),
     "scale missing at the output": (OUTPUT, outputs(scaled(0.5)), "scale.survivors", Verdict.FAIL),
+    "scale at the output off by more than rounding": (OUTPUT, outputs(scaled(1.0001)), "scale.rounding", Verdict.FAIL),
     "dropped elements not zero": (
         DROPOUT,
         outputs(lambda found: {"y": np.where(found["y"] == 0, np.float32(1e-3), found["y"])}),
@@ -461,11 +461,11 @@ FAULTS: dict[str, tuple[Variant, Mutate, str, Verdict]] = {
         "gradient.kernel",
         Verdict.FAIL,
     ),
-    "other bits the second time": (LSTM, outputs(last_bit, REPEAT), "repeat.forward", Verdict.NONDETERMINISTIC),
+    "other bits the second time": (LSTM, outputs(last_bit, Role.REPEAT), "repeat.forward", Verdict.NONDETERMINISTIC),
     "other gradients the second time": (
         LSTM,
         lambda _c, one, result: (
-            dataclasses.replace(result, gradients=last_bit(result.gradients)) if one.role == REPEAT else result
+            dataclasses.replace(result, gradients=last_bit(result.gradients)) if one.role == Role.REPEAT else result
         ),
         "repeat.gradient",
         Verdict.NONDETERMINISTIC,
@@ -480,6 +480,15 @@ def test_a_planted_fault_is_caught_by_its_check(name: str) -> None:
     assert found[check].verdict is verdict, {key: (row.verdict, row.cause) for key, row in found.items()}
     if verdict is not Verdict.PASS:
         assert found[check].cause
+
+
+@pytest.mark.parametrize("state", ["h", "c"])
+@pytest.mark.parametrize("factor", [0.0, 0.1, 10.0, -1.0])
+def test_states_are_swapped_only_where_swapping_explains_them(state: str, factor: float) -> None:
+    """A state that is wrong in another way may lie nearer to the other one; that is no exchange of names."""
+    row = rows(LSTM, outputs(lambda given: {**given, state: given[state] * np.float32(factor)}))["state.order"]
+    assert "swapped" not in row.cause
+    assert row.verdict is Verdict.PASS or f"neither (h, c) nor (c, h): see value.{state}" in row.cause
 
 
 def test_what_was_owed_and_not_given_is_named_and_never_a_refusal() -> None:
@@ -513,7 +522,11 @@ def test_a_check_that_raises_is_an_error_row_and_not_a_difference(monkeypatch: p
 
     monkeypatch.setitem(checks(), "mask.rate", dataclasses.replace(broken, answer=answer))
     found = rows(DROPOUT)["mask.rate"]
-    assert (found.verdict, found.cause) == (Verdict.ERROR, "the check failed: KeyError: 'a bug of ours'")
+    assert (found.verdict, found.cause) == (
+        Verdict.ERROR,
+        "internal error: while the check answered: KeyError: 'a bug of ours'; this is a bug of the harness",
+    )
+    assert found.internal
 
 
 def test_a_check_that_gives_no_answer_is_an_error_row(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,7 @@ def test_what_might_match_is_not(tmp_path: Path, expect: str) -> None:
 def test_an_implementation_of_versions_that_are_not_here_is_no_misspelling(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.execution.environments.within", lambda name, need: need.startswith("numpy"))
+    monkeypatch.setattr("harness.environments.within", lambda name, need: need.startswith("numpy"))
     assert problems(tmp_path, 'backend: "torch: torch.nn.Dropout", check: value.y') == []
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from simulated import TODAY, rows, variant
 
-from harness.comparison.compare import RAN, compare, expected, judged
+from harness.comparison.compare import expected, judged
 from harness.comparison.context import Context
-from harness.records import AVAILABLE, BackendRef, Expectation, JobResult, Row, Verdict
+from harness.records import AVAILABLE, RAN, BackendRef, Expectation, JobResult, Row, Verdict
+from harness.running import conclude
 
 CASE = variant("dropout", {"rate": 0.3}, {"x": (6, 8, 10)}, backends=(BackendRef("numpy", "simulated"),))
 DAY = datetime.timedelta(days=1)
@@ -85,7 +86,7 @@ def test_what_was_not_compared_is_never_excused(verdict: Verdict, check: str, un
 def test_what_an_implementation_raises_may_be_known() -> None:
     case = dataclasses.replace(CASE, expect=(expectation(check=RAN),))
     result = JobResult(case, case.backends[0], verdict=Verdict.ERROR, message="RuntimeError: no such seed")
-    (found,) = compare(result, Context(case), TODAY).rows
+    (found,) = conclude(result, Context(case), TODAY).rows
     assert (found.check, found.verdict) == (RAN, Verdict.KNOWN)
 
 

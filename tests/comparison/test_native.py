@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from simulated import TODAY, right, variant
 
-from harness.comparison.compare import compare
 from harness.comparison.context import Context
 from harness.execution.plan import passes_of
 from harness.records import Arrays, JobResult, Variant
+from harness.running import conclude
 
 ORDER = "ifgo"
 
@@ -36,7 +36,7 @@ def measured(case: Variant, native: Callable[[Context], Arrays]) -> dict[str, st
     context = Context(case)
     passes = tuple((one, right(context, one)) for one in passes_of(case))
     result = JobResult(case, case.backends[0], passes, native=native(context))
-    return dict(compare(result, context, TODAY).profile)
+    return dict(conclude(result, context, TODAY).profile)
 
 
 def gates(array: np.ndarray, order: str) -> np.ndarray:
@@ -206,4 +206,4 @@ def test_what_cannot_be_read_is_said() -> None:
     context = Context(CASE)
     passes = tuple((one, right(context, one)) for one in passes_of(CASE))
     result = JobResult(CASE, CASE.backends[0], passes, native_failure="TypeError: no")
-    assert compare(result, context, TODAY).profile["own parameters"] == "could not be read: TypeError: no"
+    assert conclude(result, context, TODAY).profile["own parameters"] == "could not be read: TypeError: no"

@@ -11,11 +11,11 @@ import pytest
 from simulated import TODAY, right, variant
 
 from harness.cases import load
-from harness.comparison.compare import compare
 from harness.comparison.context import Context
 from harness.errors import UserError
 from harness.execution.plan import make_tape, passes_of
 from harness.records import BackendRef, JobResult, Row, Variant, Verdict
+from harness.running import conclude
 from harness.streams import oracle, predict
 from harness.tape import BERNOULLI, Draw
 
@@ -33,7 +33,7 @@ def row(case: Variant, seed_of: object, version: str = "2.13.0+cpu") -> Row | No
         draws = {"input": Draw(BERNOULLI, mask, params={"keep": 0.7}, site="input")}
         passes.append((one, right(context, one, draws if one.mode == "train" else {})))
     result = JobResult(case, case.backends[0], tuple(passes), versions={"torch": version})
-    return {found.check: found for found in compare(result, context, TODAY).rows}.get("mask.predicted")
+    return {found.check: found for found in conclude(result, context, TODAY).rows}.get("mask.predicted")
 
 
 def test_what_the_seed_gives_passes() -> None:

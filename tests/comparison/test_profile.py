@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from simulated import TODAY, Mutate, judged, right, variant
 
-from harness.comparison.compare import compare
 from harness.comparison.context import Context
 from harness.comparison.profile import differing, drawn_in_order
-from harness.execution.plan import AGAIN, passes_of
-from harness.records import JobResult, Pass, PassResult, Variant
+from harness.execution.plan import passes_of
+from harness.records import JobResult, Pass, PassResult, Role, Variant
+from harness.running import conclude
 from harness.tape import UNIFORM, Draw
 
 SEQUENCE = {"return_sequences": True, "return_state": True}
@@ -128,8 +128,10 @@ def called_twice(case: Variant, change: object) -> dict[str, str]:
     context = Context(case)
     passes = tuple((one, right(context, one)) for one in passes_of(case))
     draws = {key: draw._replace(values=change(draw.values)) for key, draw in passes[0][1].draws.items()}  # type: ignore[operator]
-    again = Pass(AGAIN, case.seeds[0], "train")
-    found = compare(JobResult(case, case.backends[0], (*passes, (again, right(context, again, draws)))), context, TODAY)
+    again = Pass(Role.AGAIN, case.seeds[0], "train")
+    found = conclude(
+        JobResult(case, case.backends[0], (*passes, (again, right(context, again, draws)))), context, TODAY
+    )
     return dict(found.profile)
 
 
@@ -143,7 +145,7 @@ def test_survivors_that_are_not_scaled() -> None:
     def unscaled(context: Context, one: Pass, result: PassResult) -> PassResult:
         if one.mode != "train":
             return result
-        other = dataclasses.replace(GATES, sites=tuple(dataclasses.replace(site, scale="none") for site in GATES.sites))
+        other = dataclasses.replace(GATES, sites=tuple(site._replace(scale="none") for site in GATES.sites))
         return dataclasses.replace(right(Context(other), one), draws=result.draws)
 
     assert profile(GATES)["state.h: survivors times"] == "1 / (1 - rate)"
@@ -155,7 +157,7 @@ def test_survivors_that_are_not_scaled() -> None:
     def one_unscaled(context: Context, one: Pass, result: PassResult) -> PassResult:
         if one.mode != "train":
             return result
-        first = dataclasses.replace(GATES.sites[0], scale="none")
+        first = GATES.sites[0]._replace(scale="none")
         return right(Context(dataclasses.replace(one_site, sites=(first,))), one)
 
     assert profile(one_site, one_unscaled)["input: survivors times"] == "1"

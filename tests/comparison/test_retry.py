@@ -12,7 +12,6 @@ import pytest
 from simulated import TODAY, Mutate, right, variant
 
 from harness.comparison.checks.base import checks
-from harness.comparison.compare import compare
 from harness.comparison.context import Context, Evidence
 from harness.comparison.retry import sampled, second_stage
 from harness.comparison.sampling import staged
@@ -20,8 +19,8 @@ from harness.comparison.statistics.design import TwoStage
 from harness.execution.plan import passes_of
 from harness.execution.retry import FIRST_SEED, fresh_jobs, fresh_passes
 from harness.records import BackendRef, Compared, Expectation, JobResult, Pass, PassResult, Row, Variant, Verdict
-from harness.running import Runner, run
-from harness.tape import UNIFORM, Draw
+from harness.running import Runner, conclude, run
+from harness.tape import BERNOULLI, UNIFORM, Draw, decisions
 
 DROPOUT = variant("dropout", {"rate": 0.3}, {"x": (8, 20, 20)}, gradients=False)
 NOISE = variant("gaussian_noise", {"stddev": 0.5}, {"x": (20, 20, 10)}, gradients=False)
@@ -49,7 +48,7 @@ def driven(case: Variant, mutate: Mutate) -> tuple[Compared, Compared]:
             case, case.backends[0], tuple((one, mutate(context, one, right(context, one))) for one in passes)
         )
 
-    first = compare(job(passes_of(case)), context, TODAY)
+    first = conclude(job(passes_of(case)), context, TODAY)
     count = len(fresh_passes(case, staged().factor)) if first.again else 0
     results = [sampled(job((one,)), context) for one in fresh_passes(case, staged().factor)[:count]]
     return first, second_stage(first, results, context, TODAY) if first.again else first
@@ -116,6 +115,24 @@ def test_the_same_first_result_by_luck_passes_on_fresh_draws(name: str) -> None:
     assert "suspicious" not in row(second, check).note
     others = [one for one in second.rows if one.check not in first.again]
     assert others == [one for one in first.rows if one.check not in first.again]
+
+
+def test_fresh_draws_of_code_that_draws_what_is_dropped_are_read_so_too() -> None:
+    plain, check, change = SMALL["rate"]
+    case = dataclasses.replace(plain, backends=(BackendRef("numpy", "own", target="port.py:run"),))
+    unlucky = drawn(change, always=False)
+
+    def dropping(context: Context, one: Pass, result: PassResult) -> PassResult:
+        result = unlucky(context, one, result)
+        dropped = {
+            key: Draw(BERNOULLI, ~decisions(draw, 0.3), params={"keep": 0.3}, site=draw.site)
+            for key, draw in result.draws.items()
+        }
+        return dataclasses.replace(result, draws=dropped)
+
+    first, second = driven(case, dropping)
+    assert check in first.again
+    assert row(second, check).verdict is Verdict.PASS, row(second, check).cause
 
 
 def test_what_is_beyond_doubt_is_not_tried_again() -> None:

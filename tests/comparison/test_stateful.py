@@ -9,8 +9,7 @@ import pytest
 from simulated import Mutate, Start, right, rows, second_call, variant
 
 from harness.comparison.context import Context
-from harness.execution.plan import CONTINUED, RESET
-from harness.records import Pass, PassResult, Variant, Verdict
+from harness.records import Pass, PassResult, Role, Variant, Verdict
 
 SHAPES = {"x": (4, 7, 3)}
 PLAIN = variant("lstm", {"units": 6, "stateful": True}, SHAPES)
@@ -52,20 +51,20 @@ def test_a_layer_that_keeps_its_states_passes(name: str, mode: str) -> None:
 @pytest.mark.parametrize("case", [PLAIN, DROPPED])
 def test_another_start_is_named(case: Variant, fault: str) -> None:
     words, start = STARTS[fault]
-    found = rows(case, started(CONTINUED, start))
+    found = rows(case, started(Role.CONTINUED, start))
     assert found["state.continued"].verdict is Verdict.FAIL
     assert f"starts from {words}, not from" in found["state.continued"].cause
     assert [name for name, row in found.items() if row.verdict is not Verdict.PASS] == ["state.continued"]
 
 
 def test_a_start_that_nobody_thought_of_is_a_failure_too() -> None:
-    found = rows(PLAIN, started(CONTINUED, lambda h, c: (h + 0.1, c)))
+    found = rows(PLAIN, started(Role.CONTINUED, lambda h, c: (h + 0.1, c)))
     assert found["state.continued"].verdict is Verdict.FAIL
     assert "is not that of a start from the first call's last (h, c)" in found["state.continued"].cause
 
 
 def test_a_reset_that_resets_nothing_is_named() -> None:
-    found = rows(DROPPED, started(RESET, lambda h, c: (h, c)))
+    found = rows(DROPPED, started(Role.RESET, lambda h, c: (h, c)))
     assert found["state.reset"].verdict is Verdict.FAIL
     assert "starts from the first call's last (h, c), not from zero" in found["state.reset"].cause
     assert found["state.continued"].verdict is Verdict.PASS
@@ -73,7 +72,7 @@ def test_a_reset_that_resets_nothing_is_named() -> None:
 
 def test_a_gradient_that_reaches_into_the_first_call_is_seen() -> None:
     def mutate(_context: Context, one: Pass, result: PassResult) -> PassResult:
-        if one.role != CONTINUED:
+        if one.role != Role.CONTINUED:
             return result
         return dataclasses.replace(result, gradients={name: 2 * array for name, array in result.gradients.items()})
 
@@ -84,7 +83,7 @@ def test_a_gradient_that_reaches_into_the_first_call_is_seen() -> None:
 
 def test_whether_the_second_call_has_masks_of_its_own_is_said() -> None:
     def kept(context: Context, one: Pass, result: PassResult) -> PassResult:
-        if one.role != CONTINUED:
+        if one.role != Role.CONTINUED:
             return result
         return dataclasses.replace(result, draws={**result.draws, "input": main(context, one).draws["input"]})
 
@@ -111,10 +110,10 @@ def test_nothing_is_asked_of_a_layer_that_keeps_nothing() -> None:
 def test_outputs_that_are_missing_or_not_numbers_fail() -> None:
     def nan(_context: Context, one: Pass, result: PassResult) -> PassResult:
         bad = {name: np.full_like(array, np.nan) for name, array in result.outputs.items()}
-        return dataclasses.replace(result, outputs=bad) if one.role == CONTINUED else result
+        return dataclasses.replace(result, outputs=bad) if one.role == Role.CONTINUED else result
 
     def none(_context: Context, one: Pass, result: PassResult) -> PassResult:
-        return dataclasses.replace(result, outputs={}) if one.role == CONTINUED else result
+        return dataclasses.replace(result, outputs={}) if one.role == Role.CONTINUED else result
 
     assert rows(PLAIN, nan)["state.continued"].verdict is Verdict.FAIL
     assert rows(PLAIN, none)["state.continued"].verdict is Verdict.FAIL

@@ -14,7 +14,6 @@ from harness.comparison.tolerance import (
     MOST_RUNS,
     K,
     Sensitivity,
-    fixed_limit,
     printed_limit,
     sensitivity,
 )
@@ -240,11 +239,6 @@ def test_reference_gradients_agree_with_differences_in_fifty_digits() -> None:
                 slope = (exact_sum(a, (name, index, step)) - exact_sum(a, (name, index, -step))) / (2 * step)
             error = abs(float(slope) - gradients[f"d{name}"][index])
             assert error <= wanted.bounds[f"d{name}"].limit
-
-
-def test_fixed_limit() -> None:
-    assert fixed_limit(2.0, "float32") == 64 * 2.0**-24 * 2.0
-    assert fixed_limit(1.0, "bfloat16") == 0.25
 
 
 def test_printed_limit() -> None:

@@ -13,13 +13,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "comparison"))
 from simulated import TODAY, draw_for
 
 from harness.cases import numpy_dtype
-from harness.comparison.compare import compare
 from harness.comparison.context import Context, Evidence
 from harness.diagnosis.fault import Fault, catalogue, planted
 from harness.diagnosis.observed import setting_of
 from harness.diagnosis.setting import Setting
 from harness.execution.plan import passes_of
 from harness.records import Arrays, Compared, JobResult, Pass, PassResult, Variant
+from harness.running import conclude
 
 
 def first_setting(case: Variant) -> Setting:
@@ -62,4 +62,4 @@ def evidence(case: Variant, *names: str) -> Evidence:
 
 def compared(case: Variant, *names: str) -> Compared:
     """Its rows."""
-    return compare(JobResult(case, case.backends[0], passes(case, *names)), Context(case), TODAY)
+    return conclude(JobResult(case, case.backends[0], passes(case, *names)), Context(case), TODAY)

@@ -7,6 +7,7 @@ import pytest
 from planting import evidence, first_setting
 from port_cases import BOTH, CASES, LOCKED, variant
 
+from harness.diagnosis.advice import Advice
 from harness.diagnosis.cutting import SAMPLES, STEPS, cut, local
 from harness.diagnosis.diagnose import found
 from harness.diagnosis.fault import catalogue
@@ -61,7 +62,7 @@ def searched(case: Variant, *names: str, parts: bool) -> set[str]:
     search = Search(seen, singles=60000.0, pairs=0.0)
     if not parts:
         search.parts = []
-    return {fault.name for fit in found(seen, "torch", search).fits for fault in fit.faults}
+    return {fault.name for fit in found(seen, Advice(), search).fits for fault in fit.faults}
 
 
 @pytest.mark.parametrize(

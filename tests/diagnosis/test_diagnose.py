@@ -12,17 +12,25 @@ from planting import compared, evidence, first_setting, named, passes
 from port_cases import CASES, variant
 from simulated import TODAY, right, rows
 
-from harness.comparison.compare import compare
 from harness.comparison.context import Context, Evidence
 from harness.diagnosis import diagnose as module
 from harness.diagnosis import observed as observing
+from harness.diagnosis.advice import Advice
 from harness.diagnosis.diagnose import diagnose, found
 from harness.diagnosis.observed import deviation, observed
 from harness.diagnosis.search import Search
+from harness.frameworks.contract.framework import frameworks
 from harness.records import Expectation, JobResult, Pass, PassResult, Verdict
+from harness.running import conclude
 from harness.tape import UNIFORM, Draw
 
 PLAIN, STATE = CASES["plain"], CASES["state"]
+
+
+def of(backend: str, **versions: str) -> Advice:
+    """The advice of a backend's own framework."""
+    return Advice((frameworks()[backend],), versions)
+
 
 PAIRS = [
     ("plain", "gates.order[i,g,f,o] all", "bias.forget +1"),
@@ -40,19 +48,19 @@ PAIRS = [
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: " + ".join(pair))
 def test_pairs(pair: tuple[str, str, str]) -> None:
     case, *faults = pair
-    diagnosis = diagnose(evidence(CASES[case], *faults), "torch")
+    diagnosis = diagnose(evidence(CASES[case], *faults), of("torch"))
     assert diagnosis is not None
     assert set(diagnosis.names) == set(faults), diagnosis.text()
 
 
 def test_the_text_says_how_well_and_what_to_do() -> None:
-    diagnosis = diagnose(evidence(PLAIN, "bias.doubled"), "torch")
+    diagnosis = diagnose(evidence(PLAIN, "bias.doubled"), of("torch"))
     assert diagnosis is not None
     text = diagnosis.text()
     assert text.startswith("bias added twice: explains all 14 differing arrays to within 0.")
     assert "of their limits" in text
     assert text.endswith("put the canonical bias into one of them and zeros into the other")
-    other = diagnose(evidence(PLAIN, "bias.doubled"), "jax")
+    other = diagnose(evidence(PLAIN, "bias.doubled"), of("jax"))
     assert other is not None and other.text().endswith("fix: add the bias once")
 
 
@@ -60,14 +68,14 @@ def test_faults_that_the_data_cannot_tell_apart_are_named_together() -> None:
     """With constant weights every order of the gates is the right one, but for the recurrent kernel and bias that differ."""
     inputs = {"x": (4, 1, 3)}
     case = variant("lstm", {"units": 1, "return_sequences": True, "return_state": True}, inputs)
-    diagnosis = diagnose(evidence(case, "bias.doubled", "gradient.doubled bias"), "torch")
+    diagnosis = diagnose(evidence(case, "bias.doubled", "gradient.doubled bias"), of("torch"))
     assert diagnosis is not None and diagnosis.fits
     case = variant("lstm", {"units": 6}, {"x": (4, 7, 3)})
     zero = {
         name: dataclasses.replace(spec, fill="zeros") if name == "bias" else spec for name, spec in case.weights.items()
     }
     case = dataclasses.replace(case, weights=zero)
-    diagnosis = diagnose(evidence(case, "gates.order[i,g,f,o] both kernels, not the bias"), "torch")
+    diagnosis = diagnose(evidence(case, "gates.order[i,g,f,o] both kernels, not the bias"), of("torch"))
     assert diagnosis is not None
     ties = {fault.name for fit in diagnosis.fits for fault in fit.faults}
     assert "gates.order[i,g,f,o] both kernels, not the bias" in ties
@@ -89,7 +97,7 @@ def late(outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def test_where_the_two_part_when_nothing_fits() -> None:
-    diagnosis = diagnose(shuffled("plain", late), "torch")
+    diagnosis = diagnose(shuffled("plain", late), of("torch"))
     assert diagnosis is not None and diagnosis.names == ()
     text = diagnosis.text()
     assert text.startswith("no known fault gives these numbers")
@@ -104,7 +112,7 @@ def test_the_layer_where_the_two_part() -> None:
         h[1] *= 1.5
         return outputs | {"h": h}
 
-    diagnosis = diagnose(shuffled("stack", upper), "torch")
+    diagnosis = diagnose(shuffled("stack", upper), of("torch"))
     assert diagnosis is not None and "layer 2 of 2 is the first whose h differs" in diagnosis.text()
 
 
@@ -114,7 +122,7 @@ def test_the_gate_where_the_two_part() -> None:
         bias = result.gradients["bias"].copy() if result.gradients else np.zeros(24)
         bias[6:12] *= 1.7
         made.append((one, dataclasses.replace(result, gradients={**result.gradients, "bias": bias})))
-    diagnosis = diagnose(Evidence(Context(PLAIN), tuple(made)), "torch")
+    diagnosis = diagnose(Evidence(Context(PLAIN), tuple(made)), of("torch"))
     assert diagnosis is not None
     assert "all outputs are right, so it is the backward pass" in diagnosis.text()
     assert "the gradient of bias differs for gate f alone" in diagnosis.text()
@@ -122,7 +130,7 @@ def test_the_gate_where_the_two_part() -> None:
 
 def test_a_missing_draw_is_dropout_absent_in_training() -> None:
     made = tuple((one, dataclasses.replace(result, draws={})) for one, result in passes(STATE, "mask.absent"))
-    diagnosis = diagnose(Evidence(Context(STATE), made), "tensorflow")
+    diagnosis = diagnose(Evidence(Context(STATE), made), of("tensorflow"))
     assert diagnosis is not None and diagnosis.names == ("mask.absent",)
     assert "training=True" in diagnosis.text()
 
@@ -135,7 +143,7 @@ def test_a_mask_that_the_case_has_not_asked_for_is_told_with_what_it_does() -> N
         variant("lstm", config, {"x": (4, 9, 3)}, dropout)
         for dropout in (state, [*state, {"at": "state.c", "rate": 0.4}])
     )
-    result = compare(JobResult(asked, asked.backends[0], passes(done)), Context(asked), TODAY)
+    result = conclude(JobResult(asked, asked.backends[0], passes(done)), Context(asked), TODAY)
     made = {row.check: row for row in result.rows}
     assert made["mask.sites"].verdict is Verdict.FAIL
     assert made["mask.sites"].cause == "draws at state.c, where the case has no dropout"
@@ -145,7 +153,7 @@ def test_a_mask_that_the_case_has_not_asked_for_is_told_with_what_it_does() -> N
     # A mask that is drawn and used nowhere explains nothing.
     both = zip(passes(asked), passes(done), strict=True)
     unused = tuple((one, dataclasses.replace(result, draws=other.draws)) for (one, result), (_, other) in both)
-    assert diagnose(Evidence(Context(asked), unused), "tensorflow") is None
+    assert diagnose(Evidence(Context(asked), unused), of("tensorflow")) is None
 
 
 def test_less_precision_is_told_from_a_fault() -> None:
@@ -157,14 +165,14 @@ def test_less_precision_is_told_from_a_fault() -> None:
 
         return one, PassResult(cut(result.outputs), cut(result.gradients), result.draws)
 
-    diagnosis = diagnose(Evidence(Context(case), tuple(short(*item) for item in passes(case))), "jax")
+    diagnosis = diagnose(Evidence(Context(case), tuple(short(*item) for item in passes(case))), of("jax"))
     assert diagnosis is not None and diagnosis.names == ("precision.float32",)
     assert "all values are numbers of that format" in diagnosis.text() and "jax_enable_x64" in diagnosis.text()
 
 
 def test_a_search_ends_in_time_and_says_so() -> None:
     seen = observed(shuffled("variational", late))
-    diagnosis = found(seen, "torch", Search(seen, singles=40.0, pairs=0.0))
+    diagnosis = found(seen, of("torch"), Search(seen, singles=40.0, pairs=0.0))
     assert not diagnosis.complete
     assert "tried, and more remain" in diagnosis.text()
 
@@ -181,9 +189,9 @@ def test_ill_conditioned_arrays_are_left_out(monkeypatch: pytest.MonkeyPatch) ->
     def noisy(outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return outputs | {"h": outputs["h"] + 0.3}
 
-    assert diagnose(shuffled("plain", noisy), "torch") is None
+    assert diagnose(shuffled("plain", noisy), of("torch")) is None
     made = [(one, dataclasses.replace(r, outputs=noisy(dict(r.outputs)))) for one, r in passes(PLAIN, "bias.doubled")]
-    diagnosis = diagnose(Evidence(Context(PLAIN), tuple(made)), "torch")
+    diagnosis = diagnose(Evidence(Context(PLAIN), tuple(made)), of("torch"))
     assert diagnosis is not None and diagnosis.names == ("bias.doubled",)
     assert diagnosis.fits[0].failing == 10
 
@@ -241,13 +249,19 @@ def test_a_search_that_fails_is_told_and_hides_nothing(monkeypatch: pytest.Monke
     failing = [row for row in compared(PLAIN, "bias.doubled").rows if row.check == "value.y"]
     assert failing[0].verdict is Verdict.FAIL
     assert "the search for the cause failed: RuntimeError: broken" in failing[0].cause
+    (internal,) = (row for row in compared(PLAIN, "bias.doubled").rows if row.check == "diagnosis")
+    assert internal.verdict is Verdict.ERROR
+    assert internal.cause == (
+        "internal error: while the cause was searched for: RuntimeError: broken; this is a bug of the harness"
+    )
+    assert internal.internal
 
 
 def test_a_difference_without_failing_values_gets_no_cause() -> None:
     made = []
     for one, result in passes(CASES["dropout"]):
         made.append((one, result))
-    evidence_rows = compare(
+    evidence_rows = conclude(
         JobResult(CASES["dropout"], PLAIN.backends[0], tuple(made)), Context(CASES["dropout"]), TODAY
     ).rows
     assert not [row for row in evidence_rows if "cause:" in row.cause]

@@ -13,6 +13,7 @@ from simulated import draw_for
 
 from harness.cases import numpy_dtype
 from harness.comparison.context import Context, Evidence
+from harness.diagnosis.advice import Advice
 from harness.diagnosis.diagnose import found
 from harness.diagnosis.gate_of import gate_of
 from harness.diagnosis.observed import Observed, observed, setting_of
@@ -129,7 +130,7 @@ def test_where_the_two_part(case: Variant, change: Change, words: list[str]) -> 
 
 def test_what_is_said_ends_a_diagnosis_without_a_fit() -> None:
     seen = passes(PAIR, noisy("decoder.kernel"))
-    diagnosis = found(seen, "torch", Search(seen, singles=400.0, pairs=80.0))
+    diagnosis = found(seen, Advice(), Search(seen, singles=400.0, pairs=80.0))
     assert diagnosis.names == ()
     assert "the encoder's state is right, so it is the handover or the decoder" in diagnosis.text()
 

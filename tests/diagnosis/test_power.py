@@ -34,6 +34,13 @@ def test_random_weights_hide_nothing() -> None:
     assert missed(PLAIN) == set()
 
 
+def test_a_case_of_evaluation_notices_by_the_arrays_that_it_compares() -> None:
+    found = power(dataclasses.replace(CASES["states"], mode="eval", gradients=False))
+    by = {one.fault: one.by for one in found}
+    assert by["inputs.state zero initial state"].startswith("value.")
+    assert not [one.fault for one in found if not one.noticed]
+
+
 def test_constant_weights_hide_gate_orders_and_layouts() -> None:
     constant = with_weights(PLAIN, "constant", value=0.3)
     found = missed(dataclasses.replace(constant, gradients=False))

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from simulated import variant
 
+from harness import environments
 from harness.comparison.context import Context
+from harness.environments import building
+from harness.environments.interpreters import find_interpreters
 from harness.errors import UserError
-from harness.execution import building, environments
-from harness.execution.interpreters import find_interpreters
 from harness.execution.plan import passes_of, planned
 from harness.execution.process import Worker
 from harness.records import BackendRef, Verdict

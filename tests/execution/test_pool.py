@@ -15,7 +15,7 @@ import pytest
 from simulated import variant
 
 from harness.comparison.context import Context
-from harness.execution.environments import CURRENT
+from harness.environments import CURRENT
 from harness.execution.plan import PlannedJob, passes_of, planned
 from harness.execution.pool import Pool
 from harness.execution.process import Worker, WorkerDied, WorkerTimeout
@@ -165,7 +165,7 @@ def test_large_arrays_survive_the_next_job() -> None:
 
 
 def test_a_backend_that_is_not_installed_is_an_error_not_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.execution.environments.has", lambda package: package != "torch")
+    monkeypatch.setattr("harness.environments.has", lambda package: package != "torch")
     one = variant("dropout", {"rate": 0.5}, {"x": (3, 4)})
     job = planned(one, BackendRef("torch", "torch.nn.Dropout"), passes_of(one))
     assert (job.verdict, job.message) == (Verdict.ERROR, "not installed: torch")

@@ -12,7 +12,7 @@ from harness.gate import baseline as text
 from harness.gate.baseline import Baseline, Figure, Fingerprint, dump, from_run, merged
 from harness.gate.changes import Kind, closes
 from harness.gate.judge import judge, worse
-from harness.records import AVAILABLE, Expectation, Verdict
+from harness.records import AVAILABLE, Aim, Expectation, Verdict
 from harness.reporting.store import read
 from tests.reporting import fakes
 
@@ -318,6 +318,14 @@ def test_headroom(old, new, headroom, result):
     assert worse(Figure(Verdict.PASS, old, 4.5e-6), Figure(Verdict.PASS, new, 4.5e-6), headroom) is result
 
 
+@pytest.mark.parametrize("aim", [Aim.LEAST, Aim.MEET])
+def test_what_is_no_error_cannot_grow(aim):
+    """A p-value that went up is no worse, and a share has a value to meet, which its verdict judges."""
+    old, new = Figure(Verdict.PASS, 0.01, 0.3, aim), Figure(Verdict.PASS, 0.9, 0.3, aim)
+    assert not worse(old, new, 2)
+    assert worse(old, dataclasses.replace(new, aim=Aim.MOST), 2)
+
+
 def test_a_figure_that_grew(stored):
     before = stored(value=("pass", 4e-7))
     now = stored(value=("pass", 3e-6))
@@ -365,6 +373,16 @@ def harness(capsys, monkeypatch, tmp_path):
         return int(code), *capsys.readouterr()
 
     return call
+
+
+def test_an_update_is_written_before_anything_is_printed(harness, stored, monkeypatch, tmp_path):
+    def closed(*words, err=False, **_):
+        if not err:
+            raise BrokenPipeError
+
+    monkeypatch.setattr("click.echo", closed)
+    harness("baseline", "update", str(stored().folder))
+    assert "case cases/a.yaml" in (tmp_path / "parity-baseline.txt").read_text()
 
 
 def test_the_story(harness, stored, monkeypatch, tmp_path):

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from harness import environments
 from harness.cli import make
 from harness.commands.guard import guarded
-from harness.execution import environments
 
 SOON = datetime.date.today() + datetime.timedelta(days=90)
 LATER = SOON + datetime.timedelta(days=1)

@@ -10,6 +10,7 @@ from harness.records import Verdict
 from harness.reporting import github, gitlab, junit, markdown
 from harness.reporting.groups import grouped, position
 from harness.reporting.store import read
+from harness.reporting.verdicts import INTERRUPTED
 from tests.reporting import fakes
 from tests.reporting.test_html import HOSTILE, _hostile
 from tests.reporting.test_store import golden
@@ -49,6 +50,29 @@ def many(tmp_path, count):
     rows = [fakes.row(one, "numpy", f"value.{text}", Verdict.FAIL, cause=f"because {text}") for text in letters]
     rows += [fakes.row(one, "numpy", "value.y", Verdict.UNEXPECTED_PASS, cause="gone")]
     return read(fakes.store(tmp_path / "many", [one], [fakes.compared(one, "numpy", *rows)]))
+
+
+@pytest.fixture
+def interrupted(tmp_path):
+    """A run that was stopped, of which all that was compared is well."""
+    return read(fakes.store(tmp_path / "interrupted", *fakes.green_run(), interrupted=True))
+
+
+def test_an_interrupted_run_is_green_nowhere(interrupted, green):
+    root = ElementTree.fromstring(junit.junit(interrupted))
+    assert root.attrib["errors"] == "1"
+    (error,) = root.iter("error")
+    assert error.attrib["message"] == INTERRUPTED
+    assert workflow(interrupted) == [f"::error title=Interrupted::{INTERRUPTED}"]
+    (issue,) = json.loads(gitlab.code_quality(interrupted))
+    assert (issue["severity"], issue["description"]) == ("blocker", INTERRUPTED)
+    assert issue["location"]["path"].endswith(".yaml")
+    assert ElementTree.fromstring(junit.junit(green)).attrib["errors"] == "0"
+    assert workflow(green) == json.loads(gitlab.code_quality(green)) == []
+
+
+def workflow(run):
+    return github.workflow_commands(run).splitlines()
 
 
 # JUnit

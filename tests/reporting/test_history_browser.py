@@ -6,7 +6,7 @@ from importlib import resources
 import pytest
 from test_history_page import series
 
-from harness.reporting import history_page
+from harness.history import page as history_page
 
 playwright = pytest.importorskip("playwright.sync_api")
 AXE = pytest.importorskip("axe_playwright_python")

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from harness.history import Figure
-from harness.reporting import history_page
+from harness.history import page as history_page
 
 
 def series(*measured: float | None, check: str = "value.y", **changes: object) -> list[Figure]:

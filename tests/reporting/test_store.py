@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
-from harness.records import Verdict
+from harness.records import Aim, Verdict
 from harness.reporting import files
 from harness.reporting.exits import Exit
 from harness.reporting.rows import COLUMNS, csv_row, dump_row, load_row
 from harness.reporting.store import CHARTS, DATA, RUN, read
+from harness.reporting.summary import label
 from harness.reporting.writer import LARGEST, Writer
 from tests.reporting import fakes
 
@@ -340,6 +341,12 @@ def test_write_whole_leaves_the_old_file_when_the_disk_fails(tmp_path, monkeypat
     assert [item.name for item in tmp_path.iterdir()] == ["file.txt"]
 
 
+def test_a_folder_in_the_place_of_a_file_is_the_users_to_mend(tmp_path):
+    with pytest.raises(UserError, match="is a folder; name a file to write"):
+        files.write_whole(tmp_path, "new")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_cannot_be_made_is_the_users_to_mend(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot create the folder"):
@@ -363,3 +370,24 @@ def test_memory_stays_flat(tmp_path):
         writer.finish()
     assert (tmp_path / "results.jsonl").stat().st_size > 2_000_000
     assert grown < 200_000
+
+
+@pytest.mark.parametrize(
+    ("check", "unit", "aim"),
+    [
+        ("mask.rate", "dropped share", Aim.MEET),
+        ("mask.sites", "sites", Aim.MEET),
+        ("mask.replayed", "sites", Aim.MOST),
+        ("mask.independence", "p-value", Aim.LEAST),
+        ("value.y", "absolute", Aim.MOST),
+    ],
+)
+def test_a_row_of_an_older_run_says_what_its_text_said(check, unit, aim):
+    """Then the label held that it was a recipe, and the unit what its limit is."""
+    (case,), _ = fakes.green_run()
+    line = dump_row(fakes.row(case, "numpy", check, unit=unit, name="numpy: numpy.lstm [recipe]"))
+    values = {key: value for key, value in json.loads(line).items() if key not in ("internal", "recipe", "aim")}
+    row = load_row(json.dumps(values))
+    assert (row.name, row.recipe, row.aim, row.internal) == ("numpy: numpy.lstm", True, aim, False)
+    assert label(row) == "numpy: numpy.lstm [recipe]"
+    assert load_row(dump_row(row)) == row

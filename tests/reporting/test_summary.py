@@ -130,7 +130,13 @@ def test_what_was_seen_is_told_apart_from_its_cause() -> None:
         ({Verdict.ERROR: 2, Verdict.PASS: 3}, "Something could not be compared."),
         ({Verdict.CRASH: 1, Verdict.TIMEOUT: 1}, "Something could not be compared."),
         ({Verdict.ERROR: 2, Verdict.FAIL: 1}, "The backends differ."),
-        ({Verdict.NONDETERMINISTIC: 1}, "The backends differ."),
+        ({Verdict.NONDETERMINISTIC: 1}, "No check failed, but something is not the same twice."),
+        ({Verdict.UNEXPECTED_PASS: 1, Verdict.PASS: 9}, "No check failed, but a known difference is no longer there."),
+        (
+            {Verdict.ILL_CONDITIONED: 4},
+            "No check failed, but some say nothing: rounding alone could explain any difference there.",
+        ),
+        ({Verdict.ILL_CONDITIONED: 4, Verdict.FAIL: 1}, "The backends differ."),
     ],
 )
 def test_errors_alone_are_no_difference_of_the_backends(verdicts, line):

@@ -39,6 +39,12 @@ def test_odd_shapes_print(capsys, shape):
     assert len(out.split()) == np.prod([int(n) for n in shape.split(",")])
 
 
+@pytest.mark.parametrize(("shape", "count"), [("(3,)", 3), ("()", 1), ("[2, 2]", 4)])
+def test_shapes_as_python_writes_them(capsys, shape, count):
+    code, out, _ = run(capsys, "--like", "torch.nn.Dropout", "--shape", shape)
+    assert (code, len(out.split())) == (0, count)
+
+
 def test_later_calls_and_options(capsys):
     _, out, _ = run(
         capsys,
@@ -113,6 +119,8 @@ def test_rules_are_listed(capsys):
         ("give the tensor's shape", ["--like", "torch.nn.Dropout"]),
         ("did you mean 'torch.nn.Dropout'", ["--like", "torch.nn.Dropot", "--shape", "3"]),
         ("not a list of sizes", ["--like", "torch.nn.Dropout", "--shape", "3,a"]),
+        ("not a list of sizes", ["--like", "torch.nn.Dropout", "--shape", "3,x"]),
+        ("not a list of sizes", ["--like", "torch.nn.Dropout", "--shape", "3,,4"]),
         ("has a size", ["--like", "torch.nn.Dropout", "--shape", "-3"]),
         ("did you mean 'float32'", ["--like", "torch.nn.Dropout", "--shape", "3", "--dtype", "flot32"]),
         ("not a probability", ["--like", "torch.nn.Dropout", "--shape", "3", "--rate", "7"]),

@@ -6,14 +6,13 @@ whether it applies to a variant; one that was planned must answer, and answering
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.comparison.context import Context, Evidence
-from harness.records import BackendRef, Verdict
+from harness.records import Aim, BackendRef, Failure, Verdict
+from harness.registry import Registry
 
 if TYPE_CHECKING:
     from harness.comparison.statistics.design import Stage
@@ -26,6 +25,7 @@ class Finding:
     """A check's answer. `name` is the row's check (a family such as `value.*` answers once for each of its names).
 
     again   the p-value of a statistical check whose result is suspicious, to be tried again on fresh draws; else None.
+    failure an exception of the check itself, in place of an answer.
     """
 
     name: str
@@ -38,6 +38,8 @@ class Finding:
     note: str = ""
     seed: str = ""
     again: float | None = None
+    aim: Aim = Aim.MOST
+    failure: Failure | None = None
 
 
 def settled(
@@ -50,6 +52,7 @@ def settled(
     where: str,
     cause: str,
     note: str,
+    aim: Aim = Aim.MEET,
 ) -> Finding:
     """A statistical check's answer, `cause` where it rejects; a suspicious one passes for now, and says so.
 
@@ -57,11 +60,11 @@ def settled(
     """
     if judged == "again":
         again = min(1.0, p_value)
-        return Finding(name, Verdict.PASS, measured, limit, unit, where, note=f"{note}; suspicious", again=again)
+        note = f"{note}; suspicious"
+        return Finding(name, Verdict.PASS, measured, limit, unit, where, note=note, again=again, aim=aim)
     bad = judged == "reject"
-    return Finding(
-        name, Verdict.FAIL if bad else Verdict.PASS, measured, limit, unit, where, cause if bad else "", note
-    )
+    verdict = Verdict.FAIL if bad else Verdict.PASS
+    return Finding(name, verdict, measured, limit, unit, where, cause if bad else "", note, aim=aim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,7 @@ class Check:
     serves: Callable[[Context, BackendRef], bool] = lambda _context, _backend: True
 
 
-_CHECKS: dict[str, Check] = {}
-_LOADED = False
+_CHECKS: Registry[Check] = Registry("the check", "harness.comparison.checks", group="harness.checks")
 
 
 def check(
@@ -91,24 +93,16 @@ def check(
     """Register a check; two of one name are an error."""
 
     def decorate(answer: Callable[[Evidence], Answer]) -> Check:
-        if name in _CHECKS:
-            raise ValueError(f"check {name!r} is defined twice")
-        _CHECKS[name] = Check(name, plans, answer, serves)
-        return _CHECKS[name]
+        made = Check(name, plans, answer, serves)
+        _CHECKS.add(name, made, answer)
+        return made
 
     return decorate
 
 
 def checks() -> dict[str, Check]:
-    """All checks by name, in the order of their modules; imports every module of this package once."""
-    global _LOADED
-    if not _LOADED:
-        package = importlib.import_module("harness.comparison.checks")
-        for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
-            if module != "base" and not module.startswith("_"):
-                importlib.import_module(f"harness.comparison.checks.{module}")
-        _LOADED = True
-    return _CHECKS
+    """All checks by name, in the order of their modules; imports every module of this package once, and those of entry points."""
+    return _CHECKS.all()
 
 
 def planned(context: Context, allowed: Callable[[str], bool], backend: BackendRef | None = None) -> dict[str, Check]:

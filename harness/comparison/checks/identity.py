@@ -10,8 +10,7 @@ from harness.comparison.checks.base import Finding, check
 from harness.comparison.checks.value import limit_of
 from harness.comparison.context import Context, Evidence
 from harness.comparison.kernel import compare_arrays
-from harness.execution.plan import EVAL, active
-from harness.records import Verdict
+from harness.records import Role, Verdict
 
 
 def noise_layer(context: Context) -> bool:
@@ -22,20 +21,16 @@ def noise_layer(context: Context) -> bool:
 @check("identity.eval", lambda c: ["identity.eval"] if c.variant.mode == "train" and c.variant.sites else [])
 def evaluation(evidence: Evidence) -> Iterator[Finding]:
     """In evaluation mode the outputs are those of the layer without dropout; a noise layer's are its input, bit for bit."""
-    one, result = evidence.of(EVAL)[0]
+    one, result = evidence.of(Role.EVAL)[0]
     yield _compared(
         "identity.eval", evidence, result.outputs, evidence.reference(one, result).outputs, "eval", str(one.seed)
     )
 
 
 def rate_zero(context: Context) -> bool:
-    """Whether every site is present and idle for want of a rate."""
+    """Whether there are sites, and the noise of every one changes nothing."""
     sites = context.variant.sites
-    return (
-        context.variant.mode == "train"
-        and bool(sites)
-        and all(not active(site) and site.rate == 0.0 and site.stddev == 0.0 for site in sites)
-    )
+    return context.variant.mode == "train" and bool(sites) and all(site.silent for site in sites)
 
 
 @check("identity.rate0", lambda context: ["identity.rate0"] if rate_zero(context) else [])
@@ -54,7 +49,7 @@ def rate_one(context: Context) -> bool:
         and noise_layer(context)
         and len(sites) == 1
         and sites[0].rate == 1.0
-        and sites[0].noise == "bernoulli"
+        and sites[0].masks
     )
 
 

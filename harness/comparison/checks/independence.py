@@ -8,7 +8,7 @@ from harness.comparison.checks.base import Finding, check, settled
 from harness.comparison.checks.mask import native, sizes
 from harness.comparison.context import Context, Evidence
 from harness.comparison.sampling import bernoulli_keys, sample, staged
-from harness.records import Verdict
+from harness.records import Aim, Verdict
 
 
 def independent_plans(context: Context) -> bool:
@@ -50,5 +50,5 @@ def independence(evidence: Evidence) -> Iterator[Finding]:
     limit = design.outright if evidence.stage == 1 else design.second
     yield settled(
         "mask.independence", judged, outcome.p_value * len(tested), outcome.p_value, limit, "p-value", key,
-        f"{key}: {seen}, p = {outcome.p_value:.1g}", note,
+        f"{key}: {seen}, p = {outcome.p_value:.1g}", note, Aim.LEAST,
     )  # fmt: skip

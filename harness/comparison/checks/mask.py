@@ -9,9 +9,10 @@ import numpy as np
 
 from harness.comparison.checks.base import Finding, check
 from harness.comparison.context import Context, Evidence
-from harness.execution.plan import EVAL, OTHER, REPEAT, active
+from harness.comparison.last_step import last_alone, on_output
+from harness.frameworks.contract.framework import owner
 from harness.layers.base import tape_keys
-from harness.records import PassResult, Site, Verdict
+from harness.records import Aim, PassResult, Role, Site, Verdict
 from harness.tape import NORMAL, Draw, decisions
 
 #: Luck may make a right system look wrong (or a wrong one right) with at most this probability, for each check: 1e-6 over
@@ -22,7 +23,7 @@ LUCK = 1e-10
 
 def active_sites(context: Context) -> list[Site]:
     """The sites that draw in this variant's own mode."""
-    return [site for site in context.variant.sites if context.variant.mode == "train" and active(site)]
+    return [site for site in context.variant.sites if context.variant.mode == "train" and site.active]
 
 
 def native(context: Context) -> bool:
@@ -31,8 +32,8 @@ def native(context: Context) -> bool:
 
 
 def keys(context: Context) -> list[tuple[Site, str, str]]:
-    """(site, tape key, kind) of every draw that the active sites make."""
-    return [(site, key, kind) for site in active_sites(context) for key, kind in tape_keys(site)]
+    """(site, tape key, kind) of every draw that decides anything at the active sites."""
+    return [(site, key, kind) for site in active_sites(context) for key, kind in tape_keys(site) if kind in site.open]
 
 
 def sizes(site: Site) -> int:
@@ -57,7 +58,7 @@ def tells_apart(context: Context) -> bool:
 def sites(evidence: Evidence) -> Iterator[Finding]:
     """Every site that the case names draws, and nothing else does."""
     wanted = {key for _, key, _ in keys(evidence.context)}
-    idle = {key for site in evidence.variant.sites if not active(site) for key, _ in tape_keys(site)}
+    idle = {key for site in evidence.variant.sites for key, kind in tape_keys(site) if kind not in site.open}
     for one, result in evidence.main:
         found = set(result.draws) - idle
         missing, extra = sorted(wanted - found), sorted(found - wanted)
@@ -66,25 +67,18 @@ def sites(evidence: Evidence) -> Iterator[Finding]:
             parts += [f"draws at {', '.join(extra)}, where the case has no dropout"] if extra else []
             parts += [unseen(evidence)] if not found and draws_unseen(evidence, result) else []
             cause = "; ".join(parts)
-            yield Finding("mask.sites", Verdict.FAIL, len(found), len(wanted), "sites", cause=cause, seed=str(one.seed))
+            drawn, seed = len(found), str(one.seed)
+            yield Finding("mask.sites", Verdict.FAIL, drawn, len(wanted), "sites", cause=cause, seed=seed, aim=Aim.MEET)
             return
-    yield Finding("mask.sites", Verdict.PASS, len(wanted), len(wanted), "sites", note=", ".join(sorted(wanted)))
-
-
-#: What own code draws from, for its tap to see it.
-SEEN = {
-    "torch": "torch's generators",
-    "tensorflow": "tf.random, tf.nn or a layer",
-    "jax": "case.key",
-    "numpy": "case.rng",
-}
+    note = ", ".join(sorted(wanted))
+    yield Finding("mask.sites", Verdict.PASS, len(wanted), len(wanted), "sites", note=note, aim=Aim.MEET)
 
 
 def draws_unseen(evidence: Evidence, result: PassResult) -> bool:
     """Whether a pass without draws gives something else than evaluation: then it draws where no tap is."""
     return any(
         not np.array_equal(array, result.outputs[name], equal_nan=True)
-        for _, evaluated in evidence.of(EVAL)
+        for _, evaluated in evidence.of(Role.EVAL)
         for name, array in evaluated.outputs.items()
         if name in result.outputs
     )
@@ -92,8 +86,8 @@ def draws_unseen(evidence: Evidence, result: PassResult) -> bool:
 
 def unseen(evidence: Evidence) -> str:
     """What is said of that."""
-    backend = "" if evidence.job is None else evidence.job.backend.backend
-    where = f": draw from {SEEN[backend]}" if backend in SEEN else ""
+    record = None if evidence.job is None else owner(evidence.job.backend.backend)
+    where = f": draw from {record.seen}" if record is not None and record.seen else ""
     return f"yet training gives something else than evaluation: it draws where the tap does not see it{where}"
 
 
@@ -157,6 +151,9 @@ def shared(evidence: Evidence) -> Iterator[Finding]:
                 differences.append(f"{key}: drew nothing")
                 continue
             over, not_over, _ = measured_axes(site, result.draws[key])
+            if last_alone(evidence.context, site):
+                # Of a sequence's mask the step that is returned alone matters: Dropout behind the layer draws no other.
+                over, not_over = over - {"time"}, not_over - {"time"}
             decided += len(over) + len(not_over)
             seen.append(f"{key} over {', '.join(axis for axis in site.axes if axis in over) or 'nothing'}")
             too_many, too_few = sorted(over - set(site.shared)), sorted(not_over & set(site.shared))
@@ -192,7 +189,7 @@ def decidable(site: Site, size: int) -> bool:
 @check("mask.same_seed", lambda context: ["mask.same_seed"] if native(context) and active_sites(context) else [])
 def same_seed(evidence: Evidence) -> Iterator[Finding]:
     """The same seed gives the same draws, bit for bit."""
-    runs = [evidence.main[0][1], *(result for _, result in evidence.of(REPEAT))]
+    runs = [evidence.main[0][1], *(result for _, result in evidence.of(Role.REPEAT))]
     keys_drawn = sorted({key for result in runs for key in result.draws})
     if not keys_drawn:
         yield Finding("mask.same_seed", Verdict.FAIL, cause="drew nothing")
@@ -219,7 +216,7 @@ def distinct(runs: Sequence[Sequence[np.ndarray]]) -> int:
 @check("mask.other_seed", lambda context: ["mask.other_seed"] if native(context) and tells_apart(context) else [])
 def other_seed(evidence: Evidence) -> Iterator[Finding]:
     """Another seed gives other draws."""
-    runs = evidence.of(evidence.variant.mode, OTHER)
+    runs = evidence.of(evidence.variant.mode, Role.OTHER)
     pairs = list(itertools.pairwise(runs))
     stuck = [
         f"{one.seed} and {two.seed}"
@@ -257,8 +254,7 @@ def replayed(evidence: Evidence) -> Iterator[Finding]:
                 room = 4.0 * float(np.finfo(np.float32).eps if draw.values.dtype.itemsize >= 4 else 2.0**-7) * size
                 equal = bool(np.all(np.abs(taken - tape) <= room * np.maximum(1.0, np.abs(tape))))
             else:
-                differs = np.broadcast_to(one.tape[key], draw.values.shape) != decisions(draw, site.rate)
-                equal = not np.any(differs & valid_steps(evidence.context, site, draw))
+                equal = not np.any(np.logical_xor(*compared_steps(evidence.context, site, one.tape[key], draw)))
             if not equal:
                 wrong.append(f"{key}: not the tape's values")
     if not count and not wrong:
@@ -267,6 +263,15 @@ def replayed(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         "mask.replayed", verdict, len(wrong), 0, "sites", cause="; ".join(wrong), note=f"{count} values taken"
     )
+
+
+def compared_steps(context: Context, site: Site, tape: np.ndarray, draw: Draw) -> tuple[np.ndarray, np.ndarray]:
+    """The decisions of a tape and of a draw at the steps that matter to the outputs."""
+    kept = decisions(draw, site.rate)
+    if last_alone(context, site):
+        return on_output(context, tape), on_output(context, kept)
+    valid = valid_steps(context, site, draw)
+    return np.broadcast_to(tape, kept.shape) & valid, kept & valid
 
 
 @check("mask.backward", lambda context: ["mask.backward"] if backward_plans(context) else [])
@@ -297,9 +302,7 @@ def backward(evidence: Evidence) -> Iterator[Finding]:
 def backward_plans(context: Context) -> bool:
     """Elementwise layers with Bernoulli masks; through a recurrence a gradient says nothing of one mask's zeros."""
     found = active_sites(context)
-    return (
-        context.variant.gradients and len(found) == 1 and found[0].noise == "bernoulli" and not context.variant.weights
-    )
+    return context.variant.gradients and len(found) == 1 and found[0].masks and not context.variant.weights
 
 
 def same(first: np.ndarray, second: np.ndarray) -> bool:

@@ -17,31 +17,24 @@ from harness.comparison.checks.base import Finding, check, settled
 from harness.comparison.checks.mask import LUCK, active_sites, native, valid_steps
 from harness.comparison.context import Context, Evidence
 from harness.comparison.sampling import staged
-from harness.execution.plan import OTHER
 from harness.layers._pointwise import PointwiseNoise
-from harness.records import Site, Verdict
+from harness.records import Role, Site, Verdict
 from harness.rounding import unit_roundoff
-
-FAMILIES = ("gaussian", "additive", "masked_additive")
+from harness.tape import BERNOULLI, NORMAL
 
 
 def noisy_site(context: Context) -> Site | None:
     """The one site with normal noise of an elementwise layer, whose output shows it; or None."""
     found = active_sites(context)
     elementwise = isinstance(context.kind, PointwiseNoise)
-    return found[0] if elementwise and len(found) == 1 and found[0].noise in FAMILIES else None
+    return found[0] if elementwise and len(found) == 1 and NORMAL in found[0].draws else None
 
 
 def inner_sites(context: Context) -> list[Site]:
     """The sites with normal noise within a layer, where the framework draws it: a replayed tape would be tested itself."""
     if isinstance(context.kind, PointwiseNoise) or not native(context):
         return []
-    return [site for site in active_sites(context) if site.noise in FAMILIES]
-
-
-def spread(site: Site) -> float:
-    """The standard deviation that the noise should have."""
-    return float(np.sqrt(site.rate / site.keep)) if site.noise == "gaussian" else site.stddev
+    return [site for site in active_sites(context) if NORMAL in site.draws]
 
 
 def largest(array: np.ndarray) -> float:
@@ -56,15 +49,15 @@ def applied(evidence: Evidence, site: Site) -> tuple[np.ndarray, float]:
     multiplicative noise and are left out, as are those whose input is NaN or infinite.
     """
     x = np.asarray(evidence.context.arrays()[0]["x"], dtype=np.float64)
-    sigma = spread(site)
+    sigma = site.spread
     u = unit_roundoff(evidence.variant.dtype)
     found, room = [], 0.0
-    for one, result in evidence.of(evidence.variant.mode, OTHER):
+    for one, result in evidence.of(evidence.variant.mode, Role.OTHER):
         y = np.asarray(result.outputs["y"], dtype=np.float64)
         touched = np.ones(y.shape, dtype=bool)
-        if site.noise == "masked_additive":
+        if BERNOULLI in site.open:
             touched = ~np.broadcast_to(evidence.required(one, result)[site.at], y.shape)
-        if site.noise == "gaussian":
+        if site.multiplies:
             noise = np.divide(y, x, out=np.full(y.shape, np.nan), where=(x != 0.0) & np.isfinite(x)) - 1.0
             room = max(room, 2.0 * u * (1.0 + sigma) / sigma)
         else:
@@ -85,7 +78,7 @@ def drawn(evidence: Evidence) -> tuple[np.ndarray, float]:
     Raises MissingDraw.
     """
     found = []
-    for one, result in evidence.of(evidence.variant.mode, OTHER):
+    for one, result in evidence.of(evidence.variant.mode, Role.OTHER):
         normals = evidence.required(one, result)
         for site in inner_sites(evidence.context):
             valid = valid_steps(evidence.context, site, result.draws[site.at])
@@ -136,21 +129,20 @@ def elements(evidence: Evidence) -> Iterator[Finding]:
         if y.shape != x.shape:
             yield Finding("noise.elements", Verdict.FAIL, cause=f"output {y.shape}, input {x.shape}")
             return
-        drawn = evidence.required(one, result)
-        if site.noise == "masked_additive":
-            kept = np.broadcast_to(drawn[site.at], y.shape) & finite
+        if BERNOULLI in site.open:
+            kept = np.broadcast_to(evidence.required(one, result)[site.at], y.shape) & finite
             wrong += int(np.count_nonzero((y != x) & kept))
             compared += int(np.count_nonzero(kept))
         else:
             # A draw so near to no change that rounding hides it changes nothing; a large share of such elements is a mask.
-            informative = finite & (np.asarray(x, dtype=np.float64) != 0) if site.noise == "gaussian" else finite
+            informative = finite & (np.asarray(x, dtype=np.float64) != 0) if site.multiplies else finite
             compared += int(np.count_nonzero(informative))
             wrong += int(np.count_nonzero((y == x) & informative))
     if not compared:
         yield Finding("noise.elements", Verdict.ERROR, cause="no element can tell: nothing was compared")
         return
     share = wrong / compared
-    if site.noise == "masked_additive":
+    if BERNOULLI in site.open:
         cause = f"{wrong} of {compared} kept elements are not bit-equal to the input" if wrong else ""
         yield Finding(
             "noise.elements", Verdict.FAIL if wrong else Verdict.PASS, wrong, 0, "elements", cause=cause,
@@ -168,6 +160,6 @@ def untouched_limit(evidence: Evidence, site: Site) -> float:
     """The share of elements that rounding may leave as they were: the chance of noise below one ULP, plus ten elements' luck."""
     u = unit_roundoff(evidence.variant.dtype)
     x = np.asarray(evidence.context.arrays()[0]["x"], dtype=np.float64)
-    reach = 2.0 * u * (1.0 if site.noise == "gaussian" else largest(x)) / spread(site)
+    reach = 2.0 * u * (1.0 if site.multiplies else largest(x)) / site.spread
     count = x.size * len(evidence.main)
     return min(0.5, 0.8 * reach + 10.0 * float(np.sqrt(max(reach, 1e-12) / count)))

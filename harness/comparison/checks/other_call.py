@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from harness.comparison.checks.base import Finding, check
 from harness.comparison.checks.mask import LUCK, keys, luck, native, same_draw, tells_apart
 from harness.comparison.context import Context, Evidence
-from harness.execution.plan import AGAIN, OTHER_CALL, calls_again
-from harness.records import Verdict
+from harness.execution.plan import OTHER_CALL, masks_again
+from harness.records import Role, Verdict
 
 
 def plans(context: Context) -> list[str]:
@@ -21,11 +21,11 @@ def plans(context: Context) -> list[str]:
     return [OTHER_CALL] if native(context) and tells_apart(context) else []
 
 
-@check(OTHER_CALL, plans, lambda context, backend: calls_again(context.variant, backend))
+@check(OTHER_CALL, plans, lambda context, backend: masks_again(context.variant, backend))
 def other_call(evidence: Evidence) -> Iterator[Finding]:
     """Of every site that could tell, the second call's draws are not the first one's."""
-    again = evidence.of(AGAIN)
-    if not again:
+    again = evidence.of(Role.AGAIN)
+    if not again or again[0][1].anew:
         yield Finding(OTHER_CALL, Verdict.UNSUPPORTED, cause=refused(evidence))
         return
     (one, second), first = again[0], evidence.main[0][1]
@@ -41,8 +41,8 @@ def other_call(evidence: Evidence) -> Iterator[Finding]:
 
 
 def refused(evidence: Evidence) -> str:
-    """Why there was no second call, in the words of who refused it."""
-    if evidence.job is not None and evidence.job.backend.target:
+    """Why there was no second call of the same layer."""
+    if evidence.of(Role.AGAIN):
         return (
             "makes its layer anew in every call and seeds it: make it with `case.keep(make)`, and it lives through both"
         )

@@ -20,8 +20,8 @@ from harness.tape import decisions
 
 def plans(context: Context) -> list[str]:
     """Native Bernoulli draws of the kinds that questions are asked about."""
-    drawn = native(context) and any(site.noise == "bernoulli" for site in active_sites(context))
-    return ["mask.predicted"] if drawn and context.variant.layer in ("dropout", "lstm") else []
+    drawn = native(context) and any(site.masks for site in active_sites(context))
+    return ["mask.predicted"] if drawn and "mask.predicted" in context.kind.checks else []
 
 
 def serves(context: Context, backend: BackendRef) -> bool:
@@ -33,11 +33,12 @@ def serves(context: Context, backend: BackendRef) -> bool:
 def predicted(evidence: Evidence) -> Iterator[Finding]:
     """Every seed's masks against the oracle's."""
     from harness.streams import Unpredictable
+    from harness.streams.registry import canonical
 
     assert evidence.job is not None
     backend = evidence.job.backend
     package = (backend.implementation or "").partition(".")[0]
-    version = evidence.job.versions.get({"tf": "tensorflow"}.get(package, package))
+    version = evidence.job.versions.get(canonical(f"{package}.").rstrip("."))
     compared = wrong = 0
     where, note = "", ""
     for one, result in evidence.main:

@@ -9,7 +9,7 @@ from harness.comparison.checks.base import Finding, check, settled
 from harness.comparison.checks.mask import native
 from harness.comparison.context import Evidence
 from harness.comparison.sampling import MATTERS, bernoulli_keys, sample, staged
-from harness.records import Verdict
+from harness.records import Aim, Verdict
 from harness.tape import BERNOULLI, UNIFORM
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def rate(evidence: Evidence) -> Iterator[Finding]:
         # Half a unit of the coarsest border parameter (float32) is no other rate; a coarser draw is told in the note.
         if found.draw.kind == BERNOULLI and abs(found.rate - site.rate) > 2.0**-20:
             cause = f"{key}: asks the generator for a drop rate of {found.rate:.6g}, the case has {site.rate:.6g}"
-            yield Finding("mask.rate", Verdict.FAIL, found.rate, site.rate, "drop rate asked", key, cause)
+            yield Finding("mask.rate", Verdict.FAIL, found.rate, site.rate, "drop rate asked", key, cause, aim=Aim.MEET)
             return
         tested.append((found, rate_test(found.distinct[found.drawn_by_all], found.rate)))
     found, outcome = min(tested, key=lambda item: item[1].p_value)

@@ -8,8 +8,7 @@ from harness.comparison.checks.base import Finding, check
 from harness.comparison.checks.mask import distinct, same
 from harness.comparison.checks.value import absent, names
 from harness.comparison.context import GRADIENT, Context, Evidence, flat_result
-from harness.execution.plan import REPEAT
-from harness.records import Arrays, Verdict
+from harness.records import Arrays, Role, Verdict
 
 
 def plans(context: Context) -> list[str]:
@@ -21,7 +20,7 @@ def plans(context: Context) -> list[str]:
 def repeat(evidence: Evidence) -> Iterator[Finding]:
     """Outputs and gradients of the repeated pass are bit-equal to the first."""
     one, first = evidence.main[0]
-    again = evidence.of(REPEAT)
+    again = evidence.of(Role.REPEAT)
     flat = flat_result(first)
     for row in plans(evidence.context):
         gradients = row == "repeat.gradient"

@@ -6,7 +6,6 @@ is h, and c is neither.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -15,7 +14,6 @@ from harness.comparison.checks.base import Finding, check
 from harness.comparison.checks.mask import active_sites
 from harness.comparison.checks.value import limit_of
 from harness.comparison.context import Context, Evidence, wide
-from harness.layers.base import kinds
 from harness.records import Arrays, Pass, PassResult, Verdict
 
 
@@ -31,7 +29,7 @@ def distance(first: np.ndarray, second: np.ndarray) -> float:
     first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     with np.errstate(invalid="ignore"):
         gap = np.abs(first - second)
-    gap[(first == second) | (np.isnan(first) & np.isnan(second))] = 0.0
+    gap = np.where((first == second) | (np.isnan(first) & np.isnan(second)), 0.0, gap)
     return float("inf") if bool(np.isnan(gap).any()) else float(gap.max())
 
 
@@ -47,23 +45,30 @@ def order(evidence: Evidence) -> Iterator[Finding]:
         if not {"h", "c"} <= set(result.outputs):
             yield Finding("state.order", Verdict.FAIL, cause="gave no h and c")
             return
-        straight = max(distance(result.outputs[key], reference[key]) for key in "hc")
-        swapped = max(distance(result.outputs["h"], reference["c"]), distance(result.outputs["c"], reference["h"]))
-        verdict = Verdict.PASS if straight < swapped else Verdict.FAIL
-        cause = "" if verdict is Verdict.PASS else "h and c are swapped"
-        yield Finding("state.order", verdict, straight, swapped, "absolute", cause=cause, seed=str(one.seed),
-                      note="distance to (h, c), and to (c, h)")  # fmt: skip
+        straight = {key: distance(result.outputs[key], reference[key]) for key in "hc"}
+        crossed = {key: distance(result.outputs[key], reference[other]) for key, other in ("hc", "ch")}
+        limits = {key: limit_of(evidence.context, key, one.mode)[0] for key in "hc"}
+        swapped = crossed["h"] <= limits["c"] and crossed["c"] <= limits["h"]
+        cause = ""
+        if swapped:
+            cause = "h and c are swapped"
+        elif max(straight.values()) >= max(crossed.values()):
+            wrong = [key for key in "hc" if not straight[key] <= limits[key]]
+            cause = f"neither (h, c) nor (c, h): see {' and '.join('value.' + key for key in wrong)}"
+        verdict = Verdict.FAIL if cause else Verdict.PASS
+        near, far = max(straight.values()), max(crossed.values())
+        note = "distance to (h, c), and to (c, h)"
+        yield Finding("state.order", verdict, near, far, "absolute", cause=cause, seed=str(one.seed), note=note)
 
 
 def last_step_plans(context: Context) -> bool:
     """Where the whole sequence and the states are returned, nothing is dropped between them, and it ends where y ends."""
-    config = context.variant.config
     return (
-        context.variant.layer == "lstm"
+        "state.last_step" in context.kind.checks
         and states(context)
         and len(context.output_shapes.get("y", ())) == 3
         and not any(site.at == "output" for site in active_sites(context))
-        and not (config.bidirectional or config.drop_leaving_state or config.padding in ("zeros", "free"))
+        and context.kind.ends_in_state(context.variant.config)
     )
 
 
@@ -99,7 +104,7 @@ def last_step_of(outputs: Arrays, seed: str) -> Finding:
 
 def handover_plans(context: Context) -> bool:
     """Where an encoder hands its states to a decoder."""
-    return context.variant.layer == "encoder_decoder"
+    return "state.handover" in context.kind.checks
 
 
 @check("state.handover", lambda context: ["state.handover"] if handover_plans(context) else [])
@@ -136,14 +141,10 @@ def alternatives(evidence: Evidence, one: Pass, result: PassResult) -> Arrays:
     h, c = trace["encoder.h"][:, :, -1], trace["encoder.c"][:, :, -1]
     inputs, weights, _ = evidence.context.arrays()
     own = wide(weights) if variant.config.tied else stripped(wide(weights))
-    decoder = kinds()["lstm"]
-    settings = {key: getattr(variant.config, key) for key in ("units", "layers", "return_sequences")}
-    config = decoder.Config.model_validate(settings)
-    sites = [
-        dataclasses.replace(site, at=site.at.removeprefix(DECODER))
-        for site in variant.sites
-        if site.at.startswith(DECODER)
-    ]
+    alone = evidence.context.kind.half(variant.config, return_sequences=variant.config.return_sequences)
+    assert alone is not None
+    decoder, config = alone
+    sites = [site._replace(at=site.at.removeprefix(DECODER)) for site in variant.sites if site.at.startswith(DECODER)]
     draws = stripped(evidence.drawn(one, result))
 
     def run(h0: np.ndarray, c0: np.ndarray) -> np.ndarray:

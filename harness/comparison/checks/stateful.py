@@ -17,9 +17,8 @@ from harness.comparison.checks.state import distance
 from harness.comparison.checks.value import limit_of
 from harness.comparison.context import GRADIENT, Context, Evidence, flat_result, flatten, wide
 from harness.comparison.tolerance import sensitivity
-from harness.execution.plan import CONTINUED, RESET
 from harness.layers.base import Evaluation
-from harness.records import Arrays, Pass, PassResult, Verdict
+from harness.records import Arrays, Pass, PassResult, Role, Verdict
 from harness.rounding import Rounding
 
 LAST, ZERO = "the first call's last (h, c)", "zero"
@@ -39,13 +38,13 @@ def keeps_states(context: Context) -> bool:
 @check("state.continued", lambda context: ["state.continued"] if keeps_states(context) else [])
 def continued(evidence: Evidence) -> Iterator[Finding]:
     """A second call starts from the last states of the first one."""
-    yield finding(evidence, "state.continued", CONTINUED, LAST)
+    yield finding(evidence, "state.continued", Role.CONTINUED, LAST)
 
 
 @check("state.reset", lambda context: ["state.reset"] if keeps_states(context) else [])
 def reset(evidence: Evidence) -> Iterator[Finding]:
     """A second call after a reset starts from zero."""
-    yield finding(evidence, "state.reset", RESET, ZERO)
+    yield finding(evidence, "state.reset", Role.RESET, ZERO)
 
 
 class TwoCalls:

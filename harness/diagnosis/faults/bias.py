@@ -27,14 +27,12 @@ def scales(setting: Setting) -> Iterator[Fault]:
         "bias added twice",
         "add the bias once",
         run(2.0),
-        fixes={
-            "torch": "torch adds bias_ih + bias_hh: put the canonical bias into one of them and zeros into the other"
-        },
     )
     yield Fault("bias.halved", "half the bias added", "add the whole bias once: two halves make one", run(0.5), 1.2)
-    yield Fault("bias.absent", "bias not added", "load the bias too", run(0.0), fixes={
-        "torch": "load bias_ih (and zeros into bias_hh); with bias=False there is none"})  # fmt: skip
-    if setting.kind.name == "gru" and "recurrent_bias" in setting.weights:
+    yield Fault("bias.absent", "bias not added", "load the bias too", run(0.0))
+    inside = next((gate for gate in setting.kind.gates if gate.through), None)
+    if inside is not None and "recurrent_bias" in setting.weights:
+        gate = inside.words.rpartition(" ")[0]
         yield Fault("bias.recurrent absent", "the recurrent bias not added", "load both rows of the bias (2, 3H)", run(
             0.0, "recurrent_bias"))  # fmt: skip
         yield Fault("bias.recurrent alone", "only the recurrent bias added", "load both rows of the bias (2, 3H)", run(
@@ -48,8 +46,8 @@ def scales(setting: Setting) -> Iterator[Fault]:
         )
         yield Fault(
             "bias.recurrent merged",
-            "the recurrent bias added to the bias, outside of the reset gate",
-            "with reset_after the reset gate multiplies the recurrent product and its bias: keep two biases",
+            f"the recurrent bias added to the bias, outside of {gate}",
+            f"{gate} multiplies the recurrent product and its bias: keep two biases",
             _merged,
         )
 
@@ -77,7 +75,8 @@ def _merged(setting: Setting, inner: Inner) -> Evaluation:
 def forget(setting: Setting) -> Iterator[Fault]:
     """A constant added to one gate's pre-activation: the forget bias of TensorFlow 1 and its relatives."""
     gates = setting.gates
-    if "f" not in gates:
+    letter = next((gate.letter for gate in setting.kind.gates if gate.forgets), "")
+    if not gates or not letter:
         return
     stored = float(getattr(setting.config, "forget_bias", 0.0))
     own = "forget gate's bias: TensorFlow 1 adds forget_bias=1.0 at run time, Keras' unit_forget_bias stores 1 in the bias"
@@ -86,14 +85,14 @@ def forget(setting: Setting) -> Iterator[Fault]:
             "bias.forget absent",
             f"forget bias of {stored:g} not added",
             f"add {stored:g} to the {own}",
-            _added("f", -stored),
-            fixes={"torch": f"add {stored:g} to the forget block of the bias (torch has no forget bias)"},
+            _added(letter, -stored),
+            words={"amount": f"{stored:g}"},
         )
         yield Fault(
             "bias.forget twice",
             f"forget bias of {stored:g} added twice",
             f"add it once, in the stored bias or at run time; {own}",
-            _added("f", stored),
+            _added(letter, stored),
         )
     for times, word in ((1.0, "once"), (2.0, "twice")):
         if times == stored and times == 1.0:
@@ -102,24 +101,21 @@ def forget(setting: Setting) -> Iterator[Fault]:
             f"bias.forget +{times:g}",
             f"forget gate's bias is {times:g} too large (a forget bias of 1 added {word})",
             f"do not add a forget bias to the stored one; {own}",
-            _added("f", times),
+            _added(letter, times),
             1.0 if times == 1.0 else 1.2,
-            fixes={
-                "tensorflow": "pass forget_bias=0.0 (TensorFlow 1), or set the bias after building with unit_forget_bias"
-            },
         )
     yield Fault(
         "bias.forget -1",
         "forget gate's bias is 1 too small",
         f"look at who adds the {own}",
-        _added("f", -1.0),
+        _added(letter, -1.0),
         1.5 if stored != 1.0 else 1.9,
     )
-    for gate in gates.replace("f", ""):
+    for gate in gates.replace(letter, ""):
         yield Fault(
             f"bias.forget on {gate}",
             f"a forget bias of 1 added to gate {gate}",
-            f"the forget gate is block {gates.index('f') + 1} of {', '.join(gates)}",
+            f"the forget gate is block {gates.index(letter) + 1} of {', '.join(gates)}",
             _added(gate, 1.0),
             1.4,
         )

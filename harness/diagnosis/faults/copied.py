@@ -2,9 +2,7 @@
 
 The most usual port of all is a module whose own parameters are given the case's numbers (`copy_`, `load_state_dict`,
 `set_weights`, `assign`). That computes the same, but the case's tensors are no longer part of it. Every framework can call a
-module with other tensors in the place of its parameters: https://docs.pytorch.org/docs/stable/generated/torch.func.functional_call.html,
-https://keras.io/api/layers/base_layer/ (`stateless_call`), https://flax.readthedocs.io/en/latest/api_reference/flax.linen/module.html
-(`Module.apply`), https://docs.kidger.site/equinox/api/manipulation/ (`tree_at`).
+module with other tensors in the place of its parameters, and its `fixes.py` says how.
 """
 
 from __future__ import annotations
@@ -16,18 +14,6 @@ import numpy as np
 from harness.diagnosis.fault import Fault, family
 from harness.diagnosis.faults.gradients import named, on_gradients
 from harness.diagnosis.setting import Setting
-
-CALLS = {
-    "torch": "call the module with the case's tensors as its parameters: torch.func.functional_call(module, parameters, x)",
-    "tensorflow": "call the layer with the case's tensors as its variables: layer.stateless_call(weights, others, x)",
-    "jax": "give the module the case's arrays: module.apply({'params': weights}, x), eqx.tree_at, or Keras's stateless_call",
-    "numpy": "take the gradients with respect to the case's weights",
-}
-LEFT = {
-    "torch": "return the framework's own tensors: no .detach(), .numpy(), .item() or torch.no_grad() on the way",
-    "tensorflow": "return the framework's own tensors: no .numpy(), tf.stop_gradient or np.asarray on the way",
-    "jax": "no jax.lax.stop_gradient around the outputs",
-}
 
 
 @family("gradient.lost", stage="gradients")
@@ -44,7 +30,6 @@ def lost(setting: Setting) -> Iterator[Fault]:
             "call the layer with the case's own tensors in the place of its parameters",
             on_gradients(weights, np.zeros_like),
             0.9,
-            fixes=CALLS,
         )
     if len(groups) > 1:
         yield Fault(
@@ -53,5 +38,4 @@ def lost(setting: Setting) -> Iterator[Fault]:
             "return the framework's own tensors: nothing detached or turned into an array on the way",
             on_gradients(None, np.zeros_like),
             0.9,
-            fixes=LEFT,
         )

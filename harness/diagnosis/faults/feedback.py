@@ -1,9 +1,10 @@
-"""A GRU or a simple recurrent layer whose dropped output is its state: `h = dropout(cell(x, h)); ys.append(h)`."""
+"""A layer of one state h whose dropped output is its state: `h = dropout(cell(x, h)); ys.append(h)`."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from harness.diagnosis.fault import Fault, family
 from harness.diagnosis.faults.activations import odd
 from harness.diagnosis.faults.masks import drawing
 from harness.diagnosis.faults.sites import at_other, carried
-from harness.diagnosis.setting import Inner, Setting, with_outputs
+from harness.diagnosis.setting import Inner, Setting, drawn_at, with_outputs
 from harness.layers.base import Evaluation
 from harness.records import Site
 
@@ -19,8 +20,10 @@ from harness.records import Site
 @family("site.fed", stage="draws")
 def fed_back(setting: Setting) -> Iterator[Fault]:
     """The dropped output fed back, from a start at zero (which no mask changes)."""
-    if setting.kind.name not in ("gru", "simple_rnn") or "h0" in setting.inputs:
+    oddities = setting.kind.oddities
+    if oddities is None or oddities.fed is None or "h0" in setting.inputs:
         return
+    fed = oddities.fed
     output = setting.site("output")
     if output is None or output not in drawing(setting) or setting.site("state.h") is not None:
         return
@@ -32,27 +35,26 @@ def fed_back(setting: Setting) -> Iterator[Fault]:
     def run(setting: Setting, inner: Inner) -> Evaluation:
         if not setting.train or output.at not in setting.draws:
             return inner(setting)
-        return _fed(setting, inner, output, state)
+        return _fed(setting, inner, output, state, fed)
 
     yield Fault(
         "site.fed back",
         "the dropped output is the state that the next step reads",
         "drop what is emitted, and hand the undropped h to the next step",
         run,
-        fixes={"torch": "keep two variables: h = cell(x, h) for the next step, F.dropout(h) for the list of outputs"},
     )
 
 
-def _fed(setting: Setting, inner: Inner, output: Site, state: Site) -> Evaluation:
+def _fed(setting: Setting, inner: Inner, output: Site, state: Site, fed: Mapping[str, Any]) -> Evaluation:
     """Step t reads the h that step t - 1 has dropped: its mask, one step later."""
-    draw = carried(np.asarray(setting.draws[output.at]), output, state)
+    draw = carried(drawn_at(setting, output), output, state)
     axis = state.axes.index("time")
     time = setting.inputs["x"].shape[1]
     if draw.shape[axis] == time and time > 1:
         first = np.ones_like(draw.take([0], axis))
         draw = np.concatenate([first, draw.take(range(time - 1), axis)], axis)
         size = tuple(time if n == axis else one for n, one in enumerate(state.shape))
-        state = dataclasses.replace(state, shape=size)
+        state = state._replace(shape=size)
     config = setting.config.model_copy(update={"return_sequences": True})
     cotangents = setting.cotangents
     if cotangents is not None:
@@ -68,7 +70,7 @@ def _fed(setting: Setting, inner: Inner, output: Site, state: Site) -> Evaluatio
         sites=(*setting.sites, state),
         draws={**setting.draws, state.at: draw},
     )
-    found = odd({"blend_masked": True})(changed, inner) if setting.kind.name == "gru" else inner(changed)
+    found = odd(fed)(changed, inner)
     y = found.outputs["y"]
     last = {"h": y[:, -1]} if setting.config.return_state else {}
     found = dataclasses.replace(found, outputs={name: array for name, array in found.outputs.items() if name != "h"})

@@ -8,16 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from harness.diagnosis.fault import Fault, Run, family
-from harness.diagnosis.setting import Setting, moved, scaled
+from harness.diagnosis.setting import Inner, Setting, moved, scaled
+from harness.layers.base import Evaluation
 
-#: Orders that some library has.
-KNOWN = {
-    "igfo": "TensorFlow 1 and Haiku",
-    "iofg": "ONNX",
-    "ifog": "CoreML",
-    "gfoi": "DL4J",
-    "rzn": "torch's GRU",
-}
 #: Which weights are read in the wrong order, and how often that happens.
 PARTS: dict[str, tuple[tuple[str, ...], float]] = {
     "all": (("kernel", "recurrent_kernel", "bias", "recurrent_bias"), 1.0),
@@ -37,16 +30,16 @@ def block_index(shape: Sequence[int], order: Sequence[int]) -> np.ndarray:
 @family("gates.order", stage="layout")
 def orders(setting: Setting) -> Iterator[Fault]:
     """Every order of the gates but the right one, in all weights or in some."""
-    gates = setting.gates
+    gates, known = setting.gates, setting.kind.orders
     if len(gates) < 2:
         return
     for letters in itertools.permutations(gates):
         order = "".join(letters)
         if order == gates:
             continue
-        common = 1.0 if order in KNOWN else 1.2 if sum(a != b for a, b in zip(order, gates, strict=True)) == 2 else 1.6
+        common = 1.0 if order in known else 1.2 if sum(a != b for a, b in zip(order, gates, strict=True)) == 2 else 1.6
         for part, (names, rarity) in PARTS.items():
-            owner = f", as in {KNOWN[order]}" if order in KNOWN else ""
+            owner = f", as in {known[order]}" if order in known else ""
             spelled, right = ", ".join(order), ", ".join(gates)
             where = "" if part == "all" else f" ({part})"
             yield Fault(
@@ -55,12 +48,7 @@ def orders(setting: Setting) -> Iterator[Fault]:
                 f"reorder the blocks of the {'weights' if part == 'all' else part}: the canonical order is {right}",
                 _ordered(names, [gates.index(letter) for letter in order]),
                 rarity * common,
-                fixes={
-                    "torch": f"torch's own order is {'i, f, g, o' if len(gates) == 4 else 'r, z, n'}: "
-                    f"split the canonical weights as {right} and concatenate them in the order that your code reads",
-                    "tensorflow": f"Keras' order is {'i, f, c, o' if len(gates) == 4 else 'z, r, h'} (TensorFlow 1: i, j, f, "
-                    f"o): split the canonical weights as {right} and concatenate them in the order that your code reads",
-                },
+                words={"gates": gates, "canonical": right},
             )
 
 
@@ -101,18 +89,27 @@ def _interleave(shape: Sequence[int], gates: int) -> np.ndarray:
     return np.moveaxis(places, -1, -2).reshape(-1)
 
 
-@family("gates.update", stage="weights")
-def update(setting: Setting) -> Iterator[Fault]:
-    """The GRU's update gate keeps the new value instead of the old one: z and 1 - z exchanged."""
-    if setting.kind.name != "gru":
-        return
-    sign = np.repeat([-1.0, 1.0, 1.0], setting.config.units)
+@family("gates.inverted", stage="weights")
+def inverted(setting: Setting) -> Iterator[Fault]:
+    """A gate that keeps what it should replace: 1 - sigmoid(a) is sigmoid(-a)."""
     names = setting.recurrent("kernel", "recurrent_kernel", "bias", "recurrent_bias")
-    run: Run = lambda setting, inner: scaled(setting, inner, dict.fromkeys(names, sign))  # noqa: E731
-    yield Fault(
-        "gates.update inverted",
-        "update gate the other way round: h = (1 - z) h' + z n instead of z h' + (1 - z) n",
-        "blend as h = z * h' + (1 - z) * n, as Keras and torch do",
-        run,
-        1.1,
-    )
+    for gate in setting.kind.gates if names else ():
+        if gate.inverse is None:
+            continue
+        wrong, right = gate.inverse
+        signs = [-1.0 if other is gate else 1.0 for other in setting.kind.gates]
+        yield Fault(
+            f"gates.inverted {gate.letter}",
+            f"{gate.words.removeprefix('the ')} the other way round: {wrong}",
+            f"blend as {right}",
+            _flipped(names, signs),
+            1.1,
+        )
+
+
+def _flipped(names: Sequence[str], signs: Sequence[float]) -> Run:
+    def run(setting: Setting, inner: Inner) -> Evaluation:
+        factors = {name: np.repeat(signs, setting.weights[name].shape[-1] // len(signs)) for name in names}
+        return scaled(setting, inner, factors)
+
+    return run

@@ -10,6 +10,7 @@ from harness.diagnosis.fault import Fault, Run, family
 from harness.diagnosis.faults.masks import drawing
 from harness.diagnosis.setting import Inner, Setting, with_gradients
 from harness.layers.base import Evaluation
+from harness.noises import ADDS
 
 Change = Callable[[np.ndarray], np.ndarray]
 WORDS = {
@@ -67,7 +68,7 @@ def stopped(setting: Setting) -> Iterator[Fault]:
             on_gradients(names, np.zeros_like),
             0.9 if weight else 1.0,
         )
-    states = tuple(name for name in setting.inputs if name.endswith(("h0", "c0")))
+    states = setting.starts
     if len(states) > 1:
         yield Fault(
             "gradient.stopped initial states",
@@ -119,7 +120,7 @@ def scaled(setting: Setting) -> Iterator[Fault]:
 @family("gradient.mask", stage="gradients")
 def mask(setting: Setting) -> Iterator[Fault]:
     """The backward pass without the mask, or without the scale."""
-    if setting.cotangents is None or not any("additive" not in site.noise for site in drawing(setting)):
+    if setting.cotangents is None or all(site.law.effect == ADDS for site in drawing(setting)):
         return
 
     def instead(change: Callable[[Setting], Setting]) -> Run:
@@ -135,7 +136,7 @@ def mask(setting: Setting) -> Iterator[Fault]:
         draws = {
             site.at: np.asarray(s.draws[site.at], dtype=np.float64) * site.keep
             for site in s.sites
-            if site.noise == "bernoulli" and site.at in s.draws and site.scale == "inverted"
+            if site.masks and site.at in s.draws and site.scale == "inverted"
         }
         return s.changed(draws={**s.draws, **draws})
 
@@ -146,7 +147,7 @@ def mask(setting: Setting) -> Iterator[Fault]:
         instead(lambda s: s.changed(train=False)),
         1.2,
     )
-    if any(site.noise == "bernoulli" and site.scale == "inverted" for site in drawing(setting)):
+    if any(site.masks and site.scale == "inverted" for site in drawing(setting)):
         yield Fault(
             "gradient.mask unscaled",
             "the backward pass does not scale the survivors",

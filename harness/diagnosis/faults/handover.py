@@ -1,26 +1,24 @@
-"""Encoder and decoder: the state that the decoder starts from. Written with the `lstm` kind for each half."""
+"""Encoder and decoder: the state that the decoder starts from. Written with the kind that each half is by itself."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from harness.diagnosis.fault import Fault, Run, family
 from harness.diagnosis.setting import Inner, Setting
-from harness.layers.base import Evaluation, kinds
+from harness.layers.base import DoesNotFit, Evaluation
 from harness.records import Arrays
 
 Pair = tuple[np.ndarray, np.ndarray]
 
 
 def half(setting: Setting, prefix: str, sequence: str, start: Arrays, cotangents: Arrays | None) -> Setting:
-    """One half as a setting of the `lstm` kind, with all its outputs."""
-    kind = kinds()["lstm"]
-    config = kind.Config.model_validate(
-        {"units": setting.config.units, "layers": setting.config.layers, "return_sequences": True, "return_state": True}
-    )
+    """One half as a setting of its own kind, with all its outputs."""
+    alone = setting.kind.half(setting.config, return_sequences=True, return_state=True)
+    assert alone is not None
+    kind, config = alone
 
     def own(arrays: Arrays) -> Arrays:
         return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
@@ -31,9 +29,7 @@ def half(setting: Setting, prefix: str, sequence: str, start: Arrays, cotangents
         inputs={"x": setting.inputs[sequence], **start},
         weights=setting.weights if setting.config.tied else own(setting.weights),
         sites=tuple(
-            dataclasses.replace(site, at=site.at.removeprefix(prefix))
-            for site in setting.sites
-            if site.at.startswith(prefix)
+            site._replace(at=site.at.removeprefix(prefix)) for site in setting.sites if site.at.startswith(prefix)
         ),
         draws=own(setting.draws),
         first=own(setting.first),
@@ -46,6 +42,8 @@ def _run(handed: Callable[[np.ndarray, np.ndarray], Pair], back: Callable[[np.nd
     """The decoder starts from handed(h, c); back is its adjoint."""
 
     def run(setting: Setting, inner: Inner) -> Evaluation:
+        if "z" not in setting.inputs:
+            raise DoesNotFit("another fault has taken the halves apart")
         given: Arrays = {name: setting.inputs[name] for name in ("h0", "c0") if name in setting.inputs}
         first = inner(half(setting, "encoder.", "x", given, None))
         h, c = handed(first.outputs["h"], first.outputs["c"])
@@ -81,7 +79,7 @@ def _run(handed: Callable[[np.ndarray, np.ndarray], Pair], back: Callable[[np.nd
 @family("handover", stage="layer")
 def handovers(setting: Setting) -> Iterator[Fault]:
     """The decoder's start: exchanged, lost, or half of it."""
-    if setting.kind.name != "encoder_decoder":
+    if "state.handover" not in setting.kind.checks:
         return
     fix = "start the decoder with initial_state=[h, c] (Keras), (h, c) (torch) of the encoder's last step"
     zero = np.zeros_like

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -10,8 +9,6 @@ import numpy as np
 from harness.diagnosis.fault import Fault, Run, family
 from harness.diagnosis.setting import Inner, Setting, moved, relinked, with_gradients, with_outputs
 from harness.layers.base import Evaluation
-
-TORCH_LAYOUT = "pass batch_first=True, or transpose x and y: torch.nn.LSTM is (time, batch, features) by default"
 
 
 def sequences(setting: Setting) -> list[str]:
@@ -21,7 +18,7 @@ def sequences(setting: Setting) -> list[str]:
 
 def started(setting: Setting) -> bool:
     """Whether an initial state is given, which has its batch where the sequence would have its time."""
-    return any(name.endswith(("h0", "c0")) for name in setting.inputs)
+    return bool(setting.starts)
 
 
 @family("inputs.axes", stage="inputs")
@@ -40,7 +37,6 @@ def axes(setting: Setting) -> Iterator[Fault]:
         "time and batch exchanged: the recurrence runs over the batch",
         "transpose x to the layout that the layer expects, and y back",
         _exchanged,
-        fixes={"torch": TORCH_LAYOUT},
     )
     if batch > 1 and time > 1:
         yield Fault(
@@ -63,7 +59,7 @@ def _exchanged(setting: Setting, inner: Inner) -> Evaluation:
             first, second = site.axes.index("batch"), site.axes.index("time")
             shape, other = list(site.shape), tuple({"batch": "time", "time": "batch"}.get(n, n) for n in site.shared)
             shape[first], shape[second] = shape[second], shape[first]
-            sites[position] = dataclasses.replace(site, shape=tuple(shape), shared=other)
+            sites[position] = site._replace(shape=tuple(shape), shared=other)
             if site.at in draws and draws[site.at].ndim == len(shape):
                 draws[site.at] = draws[site.at].swapaxes(first, second)
     cotangents = setting.cotangents
@@ -134,10 +130,10 @@ def _flipped(*, back: bool) -> Run:
 def states(setting: Setting) -> Iterator[Fault]:
     """Initial states that are lost or exchanged."""
     pairs = {name: name[:-2] + "c0" for name in setting.inputs if name.endswith("h0")}
-    cells = [name for name in pairs.values() if name in setting.inputs]
-    hidden = list(pairs)
-    for names, words in ((hidden + cells, "initial state"), (hidden, "initial h"), (cells, "initial c")):
-        if not names or (words != "initial state" and not (hidden and cells)):
+    each = {f"initial {state}": [s for s in setting.starts if s.endswith(f"{state}0")] for state in setting.kind.states}
+    each = {words: names for words, names in each.items() if names}
+    for words, names in {"initial state": list(setting.starts), **(each if len(each) > 1 else {})}.items():
+        if not names:
             continue
         yield Fault(
             f"inputs.state zero {words}",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from harness.diagnosis.fault import Fault, Run, family
-from harness.diagnosis.setting import Inner, Setting
+from harness.diagnosis.setting import Inner, Setting, drawn_at, taken
 from harness.layers.base import Evaluation, tape_keys
 from harness.records import Site
 
@@ -35,7 +35,7 @@ SHARING = {
 
 def drawing(setting: Setting) -> list[Site]:
     """The sites whose draws matter."""
-    return [s for s in setting.sites if (s.stddev > 0.0 if s.noise == "additive" else 0.0 < s.rate < 1.0)]
+    return [site for site in setting.sites if site.active]
 
 
 def redrawn(site: Site, change: Change) -> Run:
@@ -47,7 +47,7 @@ def redrawn(site: Site, change: Change) -> Run:
         draws = dict(setting.draws)
         for key, _ in tape_keys(site):
             if key in draws:
-                draws[key] = change(np.asarray(draws[key]))
+                draws[key] = change(drawn_at(setting, site, key))
         return inner(setting.changed(draws=draws))
 
     return run
@@ -74,7 +74,7 @@ def shared(setting: Setting) -> Iterator[Fault]:
                     f"mask.shared over {name} at {site.at} ({which})",
                     words.format(at=f" at {site.at}") + f": the {which} that was drawn",
                     fix,
-                    redrawn(site, lambda draw, place=place, axis=axis: draw.take([place], axis)),  # type: ignore[misc]
+                    redrawn(site, lambda draw, place=place, axis=axis: taken(draw, [place], axis)),  # type: ignore[misc]
                     (1.0 if which == "first" else 1.3) * (1.5 if name in ("features", "inputs", "units") else 1.0),
                 )
 
@@ -124,7 +124,7 @@ def _gate_orders(setting: Setting, site: Site, axis: int) -> Iterator[Fault]:
             f"mask.gates[{spelled}] at {site.at}",
             f"masks of the gates {', '.join(letters)} used for {', '.join(spelled.split(','))} at {site.at}",
             f"the masks' gates are in the order {', '.join(letters)}",
-            redrawn(site, lambda draw, order=order, axis=axis: draw.take(np.argsort(order), axis)),  # type: ignore[misc]
+            redrawn(site, lambda draw, order=order, axis=axis: taken(draw, np.argsort(order).tolist(), axis)),  # type: ignore[misc]
             1.5,
         )
     for gate, letter in list(enumerate(letters))[1:]:
@@ -132,7 +132,7 @@ def _gate_orders(setting: Setting, site: Site, axis: int) -> Iterator[Fault]:
             f"mask.reused {letter} at {site.at}",
             f"the mask of gate {letter} used for all gates at {site.at}",
             "use each gate's own mask",
-            redrawn(site, lambda draw, gate=gate, axis=axis: draw.take([gate], axis)),  # type: ignore[misc]
+            redrawn(site, lambda draw, gate=gate, axis=axis: taken(draw, [gate], axis)),  # type: ignore[misc]
             1.6,
         )
 
@@ -175,22 +175,12 @@ def call(setting: Setting) -> Iterator[Fault]:
         "no dropout in training",
         "switch training mode on",
         lambda s, inner: inner(s.changed(train=False)),
-        fixes={
-            "torch": "call .train(), and mind that nn.LSTM(dropout=…) drops nothing with one layer",
-            "tensorflow": "pass training=True: Keras layers do not drop by default",
-            "jax": "pass deterministic=False (Flax), inference=False (Equinox), and a key",
-        },
     )
     yield Fault(
         "mask.in evaluation",
         "dropout active in evaluation",
         "switch training mode off for evaluation",
         lambda s, inner: inner(s if s.train or not set(keys) <= set(s.draws) else s.changed(train=True)),
-        fixes={
-            "torch": "call .eval(), and pass training=self.training to F.dropout, which is active by default",
-            "tensorflow": "pass training=False on, rather than a constant True",
-            "jax": "pass deterministic=True (Flax) or inference=True (Equinox)",
-        },
     )
     if len(sites) > 1:
         for site in sites:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.diagnosis.fault import Fault, Run, family
-from harness.diagnosis.setting import Inner, Setting, with_outputs
-from harness.layers.base import Evaluation
+from harness.diagnosis.setting import Inner, Setting, taken, with_outputs
+from harness.layers.base import DoesNotFit, Evaluation
 from harness.records import Arrays
 
 
@@ -84,10 +84,12 @@ def _step(place: int) -> Run:
         if cotangents is not None and "y" in cotangents:
             shape = setting.kind.output_shapes(whole, setting.shapes())["y"]
             dy = np.zeros(shape)
+            if place >= shape[1]:
+                raise DoesNotFit(f"y has no step {place}")
             dy[:, place] = cotangents["y"]
             cotangents = {**cotangents, "y": dy}
         found = inner(setting.changed(config=whole, cotangents=cotangents))
-        return with_outputs(found, {"y": found.outputs["y"][:, place]})
+        return with_outputs(found, {"y": taken(found.outputs["y"], [place], 1)[:, 0]})
 
     return run
 
@@ -97,10 +99,12 @@ def _state_step(place: int) -> Run:
         cotangents = setting.cotangents
         if cotangents is not None and "h" in cotangents:
             dy = cotangents["y"].copy() if "y" in cotangents else np.zeros_like(cotangents["h"])
+            if place >= dy.shape[1]:
+                raise DoesNotFit(f"y has no step {place}")
             dy[:, place] += cotangents["h"]
             cotangents = {**cotangents, "y": dy, "h": np.zeros_like(cotangents["h"])}
         found = inner(setting.changed(cotangents=cotangents))
-        return with_outputs(found, {"h": found.outputs["y"][:, place]})
+        return with_outputs(found, {"h": taken(found.outputs["y"], [place], 1)[:, 0]})
 
     return run
 
@@ -118,9 +122,6 @@ def layout(setting: Setting) -> Iterator[Fault]:
             "y is time-major (time, batch, features)",
             "return y batch-major: transpose the first two axes",
             _on_y(lambda y: y.swapaxes(0, 1), square=batch == time),
-            fixes={
-                "torch": "pass batch_first=True, or transpose y: torch's sequences are (time, batch, features) by default"
-            },
         )
     if getattr(setting.config, "bidirectional", False):
         half = shapes["y"][2] // 2

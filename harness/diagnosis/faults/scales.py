@@ -8,21 +8,14 @@ import numpy as np
 
 from harness.diagnosis.fault import Fault, Run, family
 from harness.diagnosis.setting import Inner, Setting
-from harness.layers.base import Evaluation
+from harness.layers.base import DoesNotFit, Evaluation
 from harness.records import Site
 from harness.tape import UNIFORM
-
-RATE_FIX = {
-    "tensorflow": "TensorFlow 1's DropoutWrapper and tf.nn.dropout(keep_prob=…) take the keep probability; "
-    "TensorFlow 2 and Keras take the rate",
-    "torch": "torch.nn.Dropout and LSTM(dropout=…) take the probability that an element is dropped",
-    "jax": "flax.linen.Dropout(rate) and equinox.nn.Dropout(p) take the rate; jax.random.bernoulli takes the keep probability",
-}
 
 
 def scaling_sites(setting: Setting) -> list[Site]:
     """The sites that multiply by decisions."""
-    return [site for site in setting.sites if site.noise == "bernoulli" and 0.0 < site.rate < 1.0]
+    return [site for site in setting.sites if site.masks and site.active]
 
 
 def on_masks(sites: list[Site], change: Callable[[Site, np.ndarray], np.ndarray]) -> Run:
@@ -90,7 +83,6 @@ def scales(setting: Setting) -> Iterator[Fault]:
                 "rate is the probability that an element is dropped, 1 - keep probability",
                 on_masks(inverted, lambda site, mask: mask * site.keep / site.rate),
                 rarity,
-                fixes=RATE_FIX,
             )
 
 
@@ -113,7 +105,6 @@ def decisions(setting: Setting) -> Iterator[Fault]:
                 "rate is the probability that an element is dropped, 1 - keep probability",
                 _redecided(sites),
                 rarity,
-                fixes=RATE_FIX,
             )
 
 
@@ -129,7 +120,9 @@ def _redecided(sites: list[Site]) -> Run:
             return inner(setting)
         draws = dict(setting.draws)
         for site in sites:
-            raw = setting.raw[site.at]
+            raw = setting.raw.get(site.at)
+            if raw is None or raw.kind != UNIFORM:
+                raise DoesNotFit(f"no uniforms are recorded at {site.at}")
             u = np.asarray(raw.values, dtype=np.float64)
             kept = u >= site.keep if raw.rule == "u >= rate" else u < site.rate
             draws[site.at] = kept * (site.keep / site.rate if site.scale == "inverted" else 1.0)

@@ -8,7 +8,8 @@ import numpy as np
 
 from harness.diagnosis.fault import Fault, Run, family
 from harness.diagnosis.faults.masks import drawing
-from harness.diagnosis.setting import Inner, Setting, relinked
+from harness.diagnosis.setting import Inner, Setting, drawn_at, relinked
+from harness.layers._sites import draw_of
 from harness.layers.base import DropoutSpec, Evaluation, Refused
 from harness.records import Site
 from harness.tape import NORMAL, decisions
@@ -98,7 +99,7 @@ def places(setting: Setting) -> Iterator[Fault]:
 def _unasked(setting: Setting) -> Iterator[Fault]:
     """Dropout that the case does not name, with the mask that was drawn for it. Its rate is one of the case's."""
     taken = {site.at for site in setting.sites}
-    rates = dict.fromkeys(site.rate for site in drawing(setting) if site.noise == "bernoulli")
+    rates = dict.fromkeys(site.rate for site in drawing(setting) if site.masks)
     for at, draw in setting.raw.items():
         if at in taken or at not in WORDS or draw.kind == NORMAL:
             continue
@@ -142,7 +143,7 @@ def _placed(site: Site, other: Site, *, keep: bool) -> Run:
         if not setting.train or site.at not in setting.draws:
             return inner(setting)
         sites = tuple(one for one in setting.sites if keep or one.at != site.at)
-        draws = {**setting.draws, other.at: carried(np.asarray(setting.draws[site.at]), site, other)}
+        draws = {**setting.draws, other.at: carried(drawn_at(setting, site), site, other)}
         return inner(setting.changed(sites=(*sites, other), draws=draws))
 
     return run
@@ -209,7 +210,9 @@ def _on_kernel(site: Site) -> Run:
     def run(setting: Setting, inner: Inner) -> Evaluation:
         if not setting.train or site.at not in setting.draws:
             return inner(setting)
-        factor = np.asarray(setting.draws[site.at], dtype=np.float64) / (site.keep if site.scale == "inverted" else 1.0)
+        factor = np.asarray(draw_of(site, setting.draws), dtype=np.float64) / (
+            site.keep if site.scale == "inverted" else 1.0
+        )
 
         def dropped(kernel: np.ndarray) -> np.ndarray:
             return np.asarray((kernel.reshape(kernel.shape[0], 4, -1) * factor).reshape(kernel.shape))

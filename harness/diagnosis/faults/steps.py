@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
 
 from harness.diagnosis.fault import Fault, Run, family
-from harness.diagnosis.setting import Inner, Setting
+from harness.diagnosis.setting import Inner, Setting, drawn_at, taken
 from harness.layers.base import Evaluation
 from harness.records import Arrays
 
@@ -17,12 +16,8 @@ from harness.records import Arrays
 def steps(setting: Setting) -> Iterator[Fault]:
     """One layer in one direction over sequences of one length."""
     config = setting.config
-    plain = (
-        setting.kind.name in ("lstm", "gru", "simple_rnn")
-        and setting.groups == ("",)
-        and "lengths" not in setting.inputs
-    )
-    if not plain or setting.inputs["x"].shape[1] < 2 or getattr(config, "go_backwards", False):
+    plain = setting.kind.forward(config) and setting.groups == ("",) and "lengths" not in setting.inputs
+    if not plain or setting.inputs["x"].shape[1] < 2:
         return
     if any("time" not in site.axes and site.at != "weight.recurrent" for site in setting.sites):
         return
@@ -42,14 +37,15 @@ def steps(setting: Setting) -> Iterator[Fault]:
             1.1,
             silent=True,
         )
-    if setting.kind.name == "lstm":
-        yield Fault(
-            "steps.reset c",
-            "the cell state is not carried on",
-            "hand both h and c to the next step",
-            _stepwise(carry=True, lost="c0"),
-            1.2,
-        )
+    for state in setting.kind.states if len(setting.kind.states) > 1 else ():
+        if state != "h":
+            yield Fault(
+                f"steps.reset {state}",
+                f"the state {state} is not carried on",
+                f"hand {' and '.join(setting.kind.states)} to the next step",
+                _stepwise(carry=True, lost=f"{state}0"),
+                1.2,
+            )
 
 
 def _stepwise(*, carry: bool, lost: str = "") -> Run:
@@ -59,7 +55,7 @@ def _stepwise(*, carry: bool, lost: str = "") -> Run:
         _, time, _ = setting.inputs["x"].shape
         config = setting.config.model_copy(update={"return_sequences": True, "return_state": True})
         shapes = setting.kind.output_shapes(config, setting.shapes())
-        names = [name for name in ("h", "c") if name in shapes]
+        names = [name for name in setting.kind.states if name in shapes]
         start: Arrays = {f"{name}0": setting.inputs.get(f"{name}0", np.zeros(shapes[name])) for name in names}
         gradients: Arrays = {}
         state, emitted, dx = dict(start), [], []
@@ -92,10 +88,10 @@ def _step(setting: Setting, config: object, t: int, state: Arrays, *, last: bool
     draws, sites = dict(setting.draws), []
     for site in setting.sites:
         axis = site.axes.index("time") if "time" in site.axes else None
-        if axis is not None and site.at in draws and draws[site.at].shape[axis] > 1:
-            draws[site.at] = draws[site.at].take([t], axis)
+        if axis is not None and site.at in draws and drawn_at(setting, site).shape[axis] > 1:
+            draws[site.at] = taken(draws[site.at], [t], axis)
         shape = tuple(1 if n == axis else size for n, size in enumerate(site.shape))
-        sites.append(dataclasses.replace(site, shape=shape))
+        sites.append(site._replace(shape=shape))
     cotangents = None
     if setting.cotangents is not None:
         given = setting.cotangents
@@ -103,6 +99,8 @@ def _step(setting: Setting, config: object, t: int, state: Arrays, *, last: bool
         if "y" in given:
             dy = given["y"][:, cut] if given["y"].ndim == 3 else given["y"][:, None] * (1.0 if last else 0.0)
         cotangents = {} if dy is None else {"y": dy}
-        cotangents |= {name: given[name] if last else 0.0 * given[name] for name in ("h", "c") if name in given}
+        cotangents |= {
+            name: given[name] if last else 0.0 * given[name] for name in setting.kind.states if name in given
+        }
     inputs = {**setting.inputs, "x": setting.inputs["x"][:, cut], **state}
     return setting.changed(config=config, inputs=inputs, sites=tuple(sites), draws=draws, cotangents=cotangents)

@@ -145,7 +145,7 @@ const casePage = (one, view) => {
   const known = rows.filter(([, row]) => row.verdict.name === "known");
   const around = matching(view).sort(SORTS[view.sort]?.[1] ?? SORTS.worst[1]);
   const at = around.indexOf(one);
-  const again = el("section", { "aria-labelledby": "again" }, el("h2", { id: "again" }, "Run it again"), copyable(`harness run ${quoted(one.id)}${view.impl ? ` --backend ${quoted(view.impl.replace(/ \[recipe\]$/, ""))}` : ""}`));
+  const again = el("section", { "aria-labelledby": "again" }, el("h2", { id: "again" }, "Run it again"), copyable(`harness run ${quoted(one.id)}${view.impl ? ` --backend ${quoted(D.implementations.find((found) => found.name === view.impl)?.label ?? view.impl)}` : ""}`));
   const near = (other, text, key) => other ? el("a", { href: link({ case: other.id, check: "", impl: "", of: "", at: "" }), rel: key }, text) : null;
   const charts = chartsOf(one);
   const problems = charts.filter(({ problem }) => problem);

@@ -26,7 +26,7 @@ const namesOf = (entries, of = 0) => {
 
 // What was stored of each implementation of a case, in the order of the columns.
 const chartsOf = (one) => (one.charts ?? []).map(([label, figures]) => {
-  const implementation = D.order.find((n) => D.implementations[n].name.replace(/ \[recipe\]$/, "") === label);
+  const implementation = D.order.find((n) => D.implementations[n].label === label);
   const rows = implementation === undefined || !one.cells.has(implementation) ? [] : rowsOf(one.cells.get(implementation));
   const results = new Map((figures.results ?? []).map(([check, ulps, worst, steps = null, per = 1, of = 0]) => [check, { ulps, worst, steps, per, of }]));
   return { label, implementation, rows, ...figures, results };

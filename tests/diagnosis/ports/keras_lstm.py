@@ -94,8 +94,13 @@ def states_in_order(case):
 def weights_set(case):
     """plain | gradient.stopped weights"""
     x, *own = of(case)
-    layer = keras.layers.LSTM(case.config["units"], return_sequences=True, return_state=True)
-    case.keep(lambda: layer.build(x.shape))
+
+    def make():
+        layer = keras.layers.LSTM(case.config["units"], return_sequences=True, return_state=True)
+        layer.build(x.shape)
+        return layer
+
+    layer = case.keep(make)
     layer.set_weights(own)
     y, h, c = layer(x)
     return {"y": y, "h": h, "c": c}

@@ -1,0 +1,1 @@
+"""What every framework keeps to: adapters, taps, users' ports, and how they are found."""

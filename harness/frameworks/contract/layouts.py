@@ -1,0 +1,175 @@
+"""Which of a case's dropout sites a user's draws belong to, and how they lie in the site's canonical array.
+
+A user's code draws one mask for a whole sequence or one a step, time-major or batch-major, one for all gates or one each, and in
+its own order of sites. `match` finds an assignment that uses every draw: sites in the case's order, each with the simplest
+layout that fits. Two axes of one size cannot be told apart by their shape; the batch-major reading wins, and a user can name the
+axes instead (`case.site(name, axes=...)`).
+"""
+
+import itertools
+from collections import OrderedDict
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from harness.noises import Site, tape_keys
+from harness.tape import BERNOULLI, NORMAL, UNIFORM, Draw, Slot, TapeMismatch
+
+#: Axes over which people loop, drawing once for each round; the outer loop first, where shapes leave that open.
+LOOPS = ("layers", "directions", "time", "gates")
+
+
+class Label(NamedTuple):
+    """Draws start to stop were made inside `case.site(site)`; axes: how the user says that they lie, or None."""
+
+    site: str
+    start: int
+    stop: int
+    axes: Optional[Tuple[str, ...]]
+
+
+class Wanted(NamedTuple):
+    """One kind of draw at one site."""
+
+    key: str
+    kind: str
+    site: Site
+
+
+def wanted_of(site: Site) -> List[Wanted]:
+    """What a site's noise draws, under the keys that the tape uses."""
+    return [Wanted(key, kind, site) for key, kind in tape_keys(site)]
+
+
+def fits_kind(draw: Draw, kind: str) -> bool:
+    """Whether a draw can be what a site needs."""
+    return draw.kind == NORMAL if kind == NORMAL else draw.kind in (BERNOULLI, UNIFORM)
+
+
+def layouts(want: Wanted, draws: Sequence[Draw], axes: Optional[Tuple[str, ...]]) -> Iterator[List[Slot]]:
+    """Every way in which the first draws may be one site's, simplest first."""
+    site = want.site
+    sizes = dict(zip(site.axes, site.full))
+    loopable = [name for name in LOOPS if sizes.get(name, 1) > 1]
+    for count in range(len(loopable) + 1):
+        for loops in itertools.permutations(loopable, count):
+            if axes is not None and loops != tuple(axes[:count]):
+                continue
+            slots = _looped(want, draws, loops, axes)
+            if slots is not None:
+                yield slots
+
+
+def _looped(
+    want: Wanted, draws: Sequence[Draw], loops: Tuple[str, ...], axes: Optional[Tuple[str, ...]]
+) -> Optional[List[Slot]]:
+    """The slots if the draws are made in these nested loops; None where they are not."""
+    site = want.site
+    sizes = dict(zip(site.axes, site.full))
+    rounds = 1
+    for name in loops:
+        rounds *= sizes[name]
+    if rounds > len(draws):
+        return None
+    mine = draws[:rounds]
+    shape = tuple(mine[0].values.shape) if mine else ()
+    if any(not fits_kind(draw, want.kind) or tuple(draw.values.shape) != shape for draw in mine):
+        return None
+    inner = [name for name in site.axes if name not in loops]
+    found = _inner(site, inner, shape, axes)
+    if found is None:
+        return None
+    order, shared = found
+    canonical = tuple(1 if name in shared else sizes[name] for name in site.axes)
+    axes_of = tuple(inner.index(name) for name in order)
+    slots = []
+    for index in itertools.product(*(range(sizes[name]) for name in loops)):
+        at = dict(zip(loops, index))
+        place: Tuple[Any, ...] = tuple(at.get(name, slice(None)) for name in site.axes)
+        slots.append(Slot(want.key, want.kind, shape, canonical, place if loops else (), axes_of))
+    return slots
+
+
+def _inner(
+    site: Site, inner: Sequence[str], shape: Tuple[int, ...], axes: Optional[Tuple[str, ...]]
+) -> Optional[Tuple[Tuple[str, ...], Tuple[str, ...]]]:
+    """Order and shared axes of one draw with that shape; the case's own sharing is tried first."""
+    sizes = dict(zip(site.axes, site.full))
+    squeezed = tuple(size for size in shape if size != 1)
+    if axes is not None:
+        orders = [tuple(name for name in axes if name in inner) + tuple(name for name in inner if name not in axes)]
+    else:
+        orders = list(itertools.permutations(inner))
+    mine = tuple(name for name in inner if name in site.shared)
+    others = [
+        subset for count in range(len(inner) + 1) for subset in itertools.combinations(inner, count) if subset != mine
+    ]
+    for shared in [mine, *others]:
+        for order in orders:
+            sized = [1 if name in shared else sizes[name] for name in order]
+            if tuple(size for size in sized if size != 1) == squeezed or _merged(order, sized, squeezed):
+                return tuple(order), shared
+    return None
+
+
+def _merged(order: Sequence[str], sized: Sequence[int], squeezed: Tuple[int, ...]) -> bool:
+    """Whether the shape is that of gates and features (or a weight's units) in one axis, (B, 4H), as fused kernels have it."""
+    last = "units" if "units" in order else "features"
+    if "gates" not in order or last not in order:
+        return False
+    gates, features = order.index("gates"), order.index(last)
+    if features != gates + 1 or sized[gates] == 1:
+        return False
+    joined = [*sized[:gates], sized[gates] * sized[features], *sized[features + 1 :]]
+    return tuple(size for size in joined if size != 1) == squeezed
+
+
+def match(draws: Sequence[Draw], labels: Sequence[Label], sites: Sequence[Site]) -> List[Slot]:
+    """The slot of every draw, in order. Raises TapeMismatch, with what was drawn, where no assignment uses them all."""
+    slots: Dict[int, Slot] = {}
+    said: Dict[Tuple[str, Optional[Tuple[str, ...]]], List[int]] = OrderedDict()
+    for label in labels:
+        # A block that is entered at every step names one draw a time; the site's draws belong together.
+        taken = {number for numbers in said.values() for number in numbers}
+        mine = [number for number in range(label.start, label.stop) if number not in taken]
+        said.setdefault((label.site, label.axes), []).extend(mine)
+    for (name, axes), numbers in said.items():
+        named = [site for site in sites if site.at == name]
+        if not named:
+            known = ", ".join(site.at for site in sites) or "none"
+            raise TapeMismatch("case.site(%r): the case has no such site; it has: %s" % (name, known))
+        wanted = [want for site in named for want in wanted_of(site)]
+        _assign([draws[number] for number in numbers], numbers, wanted, axes, slots)
+    labelled = {name for name, _ in said}
+    rest = [number for number in range(len(draws)) if number not in slots]
+    free = [site for site in sites if site.at not in labelled]
+    _assign([draws[number] for number in rest], rest, [w for s in free for w in wanted_of(s)], None, slots)
+    return [slots[number] for number in range(len(draws))]
+
+
+def _assign(
+    draws: Sequence[Draw],
+    numbers: Sequence[int],
+    wanted: Sequence[Wanted],
+    axes: Optional[Tuple[str, ...]],
+    slots: Dict[int, Slot],
+) -> None:
+    found = _search(draws, wanted, axes)
+    if found is None:
+        drawn = ", ".join("%s%s" % (draw.kind, tuple(draw.values.shape)) for draw in draws) or "nothing"
+        sites = ", ".join("%s %s" % (want.key, want.site.full) for want in wanted) or "none"
+        hint = ""
+        if any(draw.values.ndim == 2 for draw in draws) and len(draws) > 1:
+            hint = "; what a layer's initializers draw is no dropout: make the layer with case.keep(make)"
+        raise TapeMismatch("drew %s, which does not fit the case's sites: %s%s" % (drawn, sites, hint))
+    slots.update(zip(numbers, found))
+
+
+def _search(draws: Sequence[Draw], wanted: Sequence[Wanted], axes: Optional[Tuple[str, ...]]) -> Optional[List[Slot]]:
+    """Assign all draws to the wanted ones in order; a site may be left out, which the check mask.sites then tells."""
+    if not draws:
+        return []
+    for index, want in enumerate(wanted):
+        for mine in layouts(want, draws, axes):
+            after = _search(draws[len(mine) :], wanted[index + 1 :], axes)
+            if after is not None:
+                return mine + after
+    return None

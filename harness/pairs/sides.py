@@ -1,0 +1,201 @@
+"""The programs of a pair: where each runs, and how it is called under observation."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CellType, CodeType, ModuleType
+from typing import Any
+
+from harness.environments import resolve, why_not
+from harness.errors import Place, Problem, UserError, did_you_mean
+from harness.execution.process import Worker, WorkerDied, WorkerTimeout
+from harness.frameworks.contract import programs
+from harness.frameworks.contract.framework import backends, frameworks, owners
+from harness.frameworks.contract.programs import ProgramError, Request, Trace
+
+TIMEOUT = 600.0
+
+
+def imported_for() -> list[tuple[str, str]]:
+    """A package that a program's file imports, and the backend that it is then written for; the first that is there counts."""
+    differentiable = sorted((one for one in owners() if one.template and one.gradients), key=lambda one: -one.listed)
+    own = [(record.packages[0], record.name) for record in differentiable]
+    known = {made for _, made in own}
+    others = [record for record in frameworks().values() if record.name not in record.backends]
+    return own + [(record.packages[0], record.backends[0]) for record in others if record.backends[0] in known]
+
+
+@dataclass
+class Side:
+    """One program. `target` is `file.py:name` or an object of this process; `backend` the framework it is written in."""
+
+    name: str
+    backend: str
+    target: Any
+    environment: str = ""
+    _worker: Worker | None = field(default=None, repr=False)
+
+    def observe(self, request: Request) -> Trace:
+        """Call the program. Raises ProgramError with its side's name, and UserError where it cannot be run here."""
+        try:
+            if not isinstance(self.target, str):
+                return programs.observe(self.backend, self.target, request)
+            return self._asked(request)
+        except ProgramError as error:
+            raise ProgramError(f"{self.name}: {error}", error.detail) from error
+
+    def _asked(self, request: Request) -> Trace:
+        if self._worker is None:
+            environment = resolve(self.environment)
+            if environment is None:
+                raise UserError(why_not(self.environment))
+            self._worker = Worker(environment, self.backend)
+        try:
+            header, arrays = self._worker.ask(*programs.ask(request, self.target), timeout=TIMEOUT)
+        except (WorkerDied, WorkerTimeout) as error:
+            self.stop()
+            raise ProgramError(str(error)) from error
+        if "error" in header:
+            raise ProgramError(header["error"], header.get("detail", ""))
+        if "steps" not in header:
+            raise ProgramError(str(header.get("message", "gave no answer")))
+        return programs.unpack(header, arrays)
+
+    def stop(self) -> None:
+        """End the worker, where there is one."""
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker = None
+
+
+@contextlib.contextmanager
+def running(*sides: Side) -> Iterator[None]:
+    """Sides whose workers end with the block."""
+    try:
+        yield
+    finally:
+        for side in sides:
+            side.stop()
+
+
+def side(given: Any, name: str) -> Side:
+    """The side of `[BACKEND[@ENVIRONMENT]:]file.py:name`, or of an object.
+
+    Raises UserError for a file that is not there, has no such name at its top, or imports no framework that is known.
+    """
+    if not isinstance(given, str | Path):
+        return Side(name, _backend_of_object(given), given)
+    text = str(given)
+    prefix, _, rest = text.partition(":")
+    word, _, environment = prefix.partition("@")
+    backend = ""
+    if word in backends():
+        backend, text = word, rest
+    file, _, wanted = text.rpartition(":")
+    path = Path(file)
+    if not file.endswith(".py") or not wanted:
+        raise UserError(Problem(f"{given!r} is no program: it is written file.py:name"))
+    if not path.is_file():
+        raise UserError(Problem(f"there is no such file{_meant(path)}", Place(file)))
+    names, imports = _looked_at(path)
+    if wanted not in names:
+        message = f"no {wanted!r} at the top of the file{did_you_mean(wanted, names)}"
+        raise UserError(Problem(message, Place(file)))
+    if not backend:
+        backend = next((made for package, made in imported_for() if package in imports), "")
+        if not backend:
+            known = ", ".join(dict.fromkeys(package for package, _ in imported_for()))
+            raise UserError(
+                Problem(f"imports none of {known}: say which framework it is for, as torch:{text}", Place(file))
+            )
+    if (
+        not environment
+        and backend in [made for _, made in imported_for()]
+        and importlib.util.find_spec(backend) is None
+    ):
+        raise UserError(Problem(f"{backend} is not installed here", Place(file)))
+    return Side(name, backend, f"{path.resolve()}:{wanted}", environment)
+
+
+def _meant(path: Path) -> str:
+    """The framework or the file beside that a name which is no file was likely to be."""
+    word, colon, rest = path.name.partition(":")
+    if colon and path.with_name(rest).is_file():
+        return did_you_mean(word, backends())
+    beside = sorted(other.name for other in path.parent.glob("*.py")) if path.parent.is_dir() else []
+    return did_you_mean(path.name, beside)
+
+
+def _looked_at(path: Path) -> tuple[list[str], set[str]]:
+    """The names at the top of a file and the packages that it, or a neighbour that it imports, imports. No code runs."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        place = Place(str(path), error.lineno or 0, error.offset or 0)
+        raise UserError(Problem(f"is no Python: {error.msg}", place)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(Problem(str(error), Place(str(path)))) from None
+    names: list[str] = []
+    imports: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            imports.add(node.module.partition(".")[0])
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.append(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names += [target.id for target in targets if isinstance(target, ast.Name)]
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names += [(alias.asname or alias.name).partition(".")[0] for alias in node.names]
+    for neighbour in [path.with_name(f"{name}.py") for name in sorted(imports)]:
+        if neighbour.is_file() and neighbour != path and not imports & {package for package, _ in imported_for()}:
+            imports |= _looked_at(neighbour)[1]
+    return names, imports
+
+
+def _backend_of_object(thing: Any) -> str:
+    """The framework of an object: by its classes; of a function, by what it names, else by what its file has imported."""
+    things = thing if isinstance(thing, tuple) else (thing,)
+    backend = _first([_package(cls) for item in things for cls in type(item).__mro__])
+    code, variables = getattr(thing, "__code__", None), getattr(thing, "__globals__", {})
+    if not backend and code is not None:
+        named = [variables[name] for name in _names(code) if name in variables]
+        named += [cell.cell_contents for cell in thing.__closure__ or () if _filled(cell)]
+        called = [name for value in named for name in (_package(value), _package(type(value)))]
+        backend = _first(called) or _first([_package(value) for value in variables.values()])
+    if not backend:
+        known = ", ".join(dict.fromkeys(made for _, made in imported_for()))
+        raise UserError(f"{thing!r} belongs to no framework that is known: {known}")
+    return backend
+
+
+def _first(packages: list[str]) -> str:
+    """The backend of the first package, in the order of the list, that has one."""
+    known = dict(imported_for())
+    return next((known[package] for package in packages if package in known), "")
+
+
+def _package(value: Any) -> str:
+    name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", "")
+    return str(name or "").partition(".")[0]
+
+
+def _names(code: CodeType) -> list[str]:
+    """The names that a function uses, also in functions inside of it."""
+    inner = [name for const in code.co_consts if isinstance(const, CodeType) for name in _names(const)]
+    return [*code.co_names, *inner]
+
+
+def _filled(cell: CellType) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        return False

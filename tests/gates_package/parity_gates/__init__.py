@@ -1,0 +1,1 @@
+"""A recurrent kind whose gates are neither an LSTM's nor a GRU's."""

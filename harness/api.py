@@ -18,7 +18,8 @@ from harness.records import Row, Variant
 from harness.reporting import html
 from harness.reporting.exits import Exit
 from harness.reporting.store import StoredRun
-from harness.reporting.summary import print_summary, summarise
+from harness.reporting.summary import summarise
+from harness.reporting.terminal import print_summary
 from harness.reporting.writer import Writer
 from harness.running import Runner as Runner
 from harness.selection.choosing import backend_filter, searchable, select_cases, unmatched

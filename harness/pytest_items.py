@@ -14,8 +14,9 @@ from harness.errors import UserError
 from harness.execution.plan import expand
 from harness.pytest_session import PROPERTY, shared_runner
 from harness.records import BackendRef, Compared, Row, Variant, Verdict
-from harness.reporting.summary import clean, figures
-from harness.reporting.verdicts import COMPARED, DIFFERENCES, SIGNS, severity, told, words, worst
+from harness.reporting.groups import Group, grouped
+from harness.reporting.summary import clean, figures, plural
+from harness.reporting.verdicts import COMPARED, DIFFERENCES, SIGNS, told, words, worst
 from harness.selection.choosing import backend_filter, reproduce, unmatched
 
 #: Marks that mean something to pytest itself; a tag of that name only goes with `-k`.
@@ -134,12 +135,17 @@ def _make_known(config: pytest.Config, name: str, meaning: str) -> None:
 
 
 def explained(event: Compared) -> str:
-    """Why a comparison failed: every difference with figures and cause, where it stands, and how to run it again."""
-    rows = sorted((row for row in event.rows if row.verdict in DIFFERENCES), key=lambda row: severity(row.verdict))
+    """Why a comparison failed: each cause once, with fix, checks and the worst figure; where it stands; how to run it again.
+
+    The first line is the one of pytest's short summary: the first cause.
+    """
+    rows = [row for row in event.rows if row.verdict in DIFFERENCES]
+    groups = grouped(rows)
     place = str(event.backend.place or event.variant.place or event.variant.path)
-    checks = ", ".join(f"{words(row.verdict)} {row.check}" for row in rows[:3]) + (", ..." if len(rows) > 3 else "")
-    text = [checks or "error: no check gave an answer", f"{place}: {clean(event.backend.label)} in {event.variant.id}"]
-    text += lines(rows, place)
+    text = [_short(groups), f"{place}: {clean(event.backend.label)} in {event.variant.id}"]
+    for group in groups:
+        text.append(f"  {SIGNS[group.first.verdict]} {words(group.first.verdict)}  {clean(group.headline)}")
+        text += (f"      {clean(detail)}" for detail in group.details() if detail != place)
     text.append(f"{len(rows)} of {len(event.rows)} checks")
     if event.detail:
         whose = "the harness" if any(row.internal for row in rows) else "the worker"
@@ -148,12 +154,20 @@ def explained(event: Compared) -> str:
     return "\n".join(text)
 
 
-def lines(rows: Iterable[Row], place: str = "") -> Iterator[str]:
-    """Rows as text; where one stands is told where that is not `place`."""
+def _short(groups: list[Group]) -> str:
+    if not groups:
+        return "error: no check gave an answer"
+    first, more = groups[0], len(groups) - 1
+    named = first.checked if first.first.diagnosis or not first.cause else f"{first.checked}: {first.cause}"
+    said = f"{words(first.first.verdict)}: {clean(first.first.diagnosis or named)}"
+    return f"{said} (and {plural(more, 'more cause')})" if more else said
+
+
+def lines(rows: Iterable[Row]) -> Iterator[str]:
+    """Rows as text."""
     for row in rows:
         seed = f" (seed {row.seed})" if row.seed else ""
         yield f"  {SIGNS[row.verdict]} {words(row.verdict)}  {row.check}{seed}"
-        stands = row.place if row.place != place else ""
-        for detail in (figures(row), told(row.cause), row.note, stands):
+        for detail in (figures(row), told(row.cause), row.note, row.place):
             if detail:
                 yield f"      {clean(detail)}"

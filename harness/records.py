@@ -285,8 +285,10 @@ class Row:
 
     measured and limit are in `unit`, aim says what the one is to the other; where is the place of the worst element; cause says
     why a row is not a pass, note what else was seen (a p-value and its draws, the rounding rule that fits).
-    name      the implementation's label; recipe: it is the loop that people write where no native layer exists.
-    internal  an error of the harness itself.
+    name       the implementation's label; recipe: it is the loop that people write where no native layer exists.
+    internal   an error of the harness itself.
+    diagnosis  the fault that explains the numbers of a failed row (harness.diagnosis), one text in all rows that it explains;
+               proof: how well it does, and what else would; fix: what to do about it.
     """
 
     case: str
@@ -313,6 +315,9 @@ class Row:
     internal: bool = False
     recipe: bool = False
     aim: Aim = Aim.MOST
+    diagnosis: str = ""
+    proof: str = ""
+    fix: str = ""
 
     def flat(self) -> dict[str, Any]:
         """The row as one flat dict of plain values, for a data frame."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -15,6 +16,10 @@ sys.path[:0] = [str(Path(__file__).parent / name) for name in HELPERS]
 from tests.requiring import absent, named, required  # noqa: E402
 
 REQUIRED = required()
+
+# A shell's background job ignores Ctrl-C, and so would all processes that the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure() -> None:

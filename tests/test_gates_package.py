@@ -107,15 +107,13 @@ def test_faults_in_its_ports_are_told_by_its_own_gates(gates: Path) -> None:
     done = harness(gates, "run", "case.yaml", "--out", "out", "-q")
     assert done.returncode == 1, done.stdout + done.stderr
     rows = [row for row in table(gates) if row["check"] == "value.y"]
-    causes = {row["name"]: row["cause"] for row in rows}
+    causes = {row["name"]: f"{row['diagnosis']}: {row['proof']}" for row in rows}
     assert {row["name"]: row["verdict"] for row in rows} == {"right": "pass"} | dict.fromkeys(
         ("exchanged", "inverted", "hard", "detuned"), "fail"
     )
-    assert "cause: gate blocks read in the order n, f instead of f, n: explains all" in causes["exchanged"]
-    assert (
-        "cause: the forget gate f the other way round in the blend: h = f h' + (1 - f) n instead" in causes["inverted"]
-    )
-    assert "cause: gates activated with hard_sigmoid x / 6 + 0.5 (Keras 3, torch, JAX)" in causes["hard"]
+    assert "gate blocks read in the order n, f instead of f, n: explains all" in causes["exchanged"]
+    assert "the forget gate f the other way round in the blend: h = f h' + (1 - f) n instead" in causes["inverted"]
+    assert "gates activated with hard_sigmoid x / 6 + 0.5 (Keras 3, torch, JAX)" in causes["hard"]
     assert "no known fault gives these numbers" in causes["detuned"]
     assert "y parts at step 3 of 5" in causes["detuned"]
 

@@ -177,7 +177,7 @@ def test_an_exception_of_ours_costs_its_comparison_alone(
     monkeypatch.chdir(folder)
     assert command("explain", "--stored") == 0
     out = capsys.readouterr().out
-    assert f"{check}  error: internal error: " in out
+    assert f"? error  {label}: internal error: " in out
     assert "Traceback (most recent call last):" in out
     assert "ZeroDivisionError: planted" in out
     assert str(Path(harness.__file__).parent.parent) not in out

@@ -162,9 +162,13 @@ def test_every_case_and_nothing_else_is_an_item(whole: tuple[int, str]) -> None:
 def test_a_failure_names_check_figures_cause_place_and_command_without_a_traceback(whole: tuple[int, str]) -> None:
     _, output = whole
     report = output.partition("___ port.yaml: wrong-port ___")[2].partition("\n___")[0].partition("\n===")[0]
-    assert re.search(r"✕ fail  scale\.survivors", report)
-    assert re.search(r"value\.y \(seed 0\)\n      [\d.e-]+ > [\d.e-]+ absolute at \[", report)
-    assert "cause: " in report
+    assert (
+        "\n  ✕ fail  survivors not scaled at output\n      fix: divide the survivors by the keep probability" in report
+    )
+    assert report.count("survivors not scaled at output") == 2, "once in the first line, once above its checks"
+    assert re.search(r"\d checks in cases/port\.yaml: value\.y, .*scale\.survivors", report)
+    assert re.search(r"worst: value\.y: [\d.e-]+ > [\d.e-]+ absolute at \[.*\(seed 0\)", report)
+    assert "FAILED cases/port.yaml::wrong-port - fail: survivors not scaled at output" in output
     assert "cases/port.yaml:8:5: wrong-port in cases/port.yaml" in report
     assert "again: harness run cases/port.yaml --backend wrong-port" in report
     assert "Traceback" not in output
@@ -175,7 +179,7 @@ def test_a_missing_backend_fails_and_what_cannot_be_expressed_is_skipped_with_it
     whole: tuple[int, str],
 ) -> None:
     _, output = whole
-    assert re.search(r"FAILED cases/gone.yaml\S+ - error backend\.available", output)
+    assert re.search(r"FAILED cases/gone.yaml\S+ - error: backend\.available: ", output)
     assert re.search(r"SKIPPED \[1\] cases/heavy\.yaml:5: unsupported: complex steps", output)
 
 
@@ -291,7 +295,7 @@ def test_the_fixture(tmp_path: Path) -> None:
         "test_workers_are_shared": "PASSED",
     }
     assert code == 1
-    assert re.search(r"✕ fail  wrong-port  scale\.survivors", output)
+    assert "✕ fail  wrong-port: survivors not scaled at output" in output
     assert "did you mean 'lstm'?" in output
     assert "no case was selected" in output
 

@@ -71,13 +71,16 @@ def _print(case: str, name: str, how: str, rows: tuple[Row, ...], trace: str) ->
     from rich.text import Text
 
     from harness.commands.console import output
+    from harness.reporting.groups import grouped
     from harness.reporting.summary import clean
+    from harness.reporting.terminal import block
 
     console = output()
     console.print(Text(f"{clean(case)}  {clean(name)}", style="bold"), soft_wrap=True)
     console.print(Text(f"  {clean(how)}", style="dim"), soft_wrap=True)
-    for row in rows:
-        console.print(Text(f"  {row.check}  {row.verdict}: {clean(row.cause)}"), soft_wrap=True)
+    for told in grouped(rows):
+        for part in block(told):
+            console.print(Text("  ") + part, soft_wrap=True)
     for line in trace.splitlines():
         console.print(Text(f"    {clean(line)}", style="dim"), soft_wrap=True)
 
@@ -106,7 +109,17 @@ class Explained:
             "backend": self.name,
             "how": self.how,
             "traceback": self.trace,
-            "rows": [{"check": row.check, "verdict": str(row.verdict), "cause": row.cause} for row in self.rows],
+            "rows": [
+                {
+                    "check": row.check,
+                    "verdict": str(row.verdict),
+                    "cause": row.cause,
+                    "diagnosis": row.diagnosis,
+                    "proof": row.proof,
+                    "fix": row.fix,
+                }
+                for row in self.rows
+            ],
         }
 
 

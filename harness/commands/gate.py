@@ -138,7 +138,8 @@ def print_changes(
     from rich.text import Text
 
     from harness.gate.changes import TITLES, Kind
-    from harness.reporting.summary import clean, hanging, plural
+    from harness.reporting.summary import clean, plural
+    from harness.reporting.terminal import hanging
     from harness.reporting.verdicts import told
 
     titles = TITLES | {Kind.NOTICE: notice}

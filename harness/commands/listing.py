@@ -34,7 +34,8 @@ def list_cases(paths: tuple[str, ...], expression: str, as_json: bool) -> int:
 
     from harness.commands.console import output, print_json
     from harness.reporting.exits import Exit
-    from harness.reporting.summary import clean, hanging, plural
+    from harness.reporting.summary import clean, plural
+    from harness.reporting.terminal import hanging
     from harness.selection.choosing import select_cases
 
     variants = select_cases(paths, expression)

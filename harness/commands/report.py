@@ -52,7 +52,8 @@ def report(folder: str, kind: str, output: str | None, power: bool, as_json: boo
     from harness.reporting import html
     from harness.reporting.files import write_whole
     from harness.reporting.store import read
-    from harness.reporting.summary import print_summary, summarise, summary_json
+    from harness.reporting.summary import summarise, summary_json
+    from harness.reporting.terminal import print_summary
 
     stored = read(folder)
     if power:

@@ -183,7 +183,8 @@ def show_result(stored: StoredRun, *, as_json: bool, verbosity: int) -> None:
     from harness.commands.console import output, print_json
     from harness.commands.guard import settle
     from harness.reporting import html
-    from harness.reporting.summary import print_summary, summarise, summary_json
+    from harness.reporting.summary import summarise, summary_json
+    from harness.reporting.terminal import print_summary
 
     settle(stored.exit_code)
     page = str(html.write(stored))

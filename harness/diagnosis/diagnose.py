@@ -48,20 +48,27 @@ class Diagnosis:
             return words(self.fits[0])
         return self.coarse.cause if self.coarse else "no known fault gives these numbers"
 
-    def text(self) -> str:
-        """The cause, how well it explains the numbers, what gives the same numbers, and the fix."""
+    @property
+    def proof(self) -> str:
+        """How well the cause explains the numbers, and what gives the same ones; where none does, how near the nearest comes."""
         if self.fits:
-            return "; ".join([f"{self.cause}: {how_well(self.fits[0])}", *self._ties(), f"fix: {self._fix()}"])
+            return "; ".join([how_well(self.fits[0]), *self._ties()])
         if self.coarse is not None:
-            share = f"{self.coarse.worst:.2g} of what such rounding allows"
-            return f"{self.cause}: at most {share}; fix: {self._coarse_fix()}"
-        parts = [self.cause if self.complete else f"{self.cause} among {self.tried} tried, and more remain"]
+            return f"at most {self.coarse.worst:.2g} of what such rounding allows"
+        parts = [] if self.complete else [f"{self.tried} were tried, and more remain"]
         if self.partial is not None:
             parts.append(
                 f"nearest: {words(self.partial)}, which explains {self.partial.explained} of {self.partial.failing} "
                 "differing arrays"
             )
         return "; ".join([*parts, *([self.parting] if self.parting else [])])
+
+    @property
+    def fix(self) -> str:
+        """What to do about it; "" where no cause is known."""
+        if self.fits:
+            return self._fix()
+        return "" if self.coarse is None else self._coarse_fix()
 
     def _ties(self) -> list[str]:
         others = self.fits[1:]
@@ -73,7 +80,7 @@ class Diagnosis:
 
     def _fix(self) -> str:
         fixes = [self.advice.fix(fault.name, fault.fix, fault.words) for fault in self.fits[0].faults]
-        return "; ".join(dict.fromkeys(fixes))
+        return fixes[0] if len(set(fixes)) == 1 else numbered(fixes)
 
     def _coarse_fix(self) -> str:
         (name,) = self.names
@@ -82,7 +89,12 @@ class Diagnosis:
 
 def words(one: Explanation) -> str:
     """The causes of an explanation's faults."""
-    return " and ".join(fault.cause for fault in one.faults)
+    return numbered([fault.cause for fault in one.faults])
+
+
+def numbered(texts: list[str]) -> str:
+    """One text as it is; several numbered, so that the fixes of causes can be told apart: `(1) …; (2) …`."""
+    return texts[0] if len(texts) == 1 else "; ".join(f"({number}) {text}" for number, text in enumerate(texts, 1))
 
 
 def how_well(one: Explanation) -> str:
@@ -140,17 +152,15 @@ def explained(compared: Compared, evidence: Evidence) -> Compared:
         diagnosis = diagnose(evidence, advice)
         if diagnosis is None:
             return compared
-        long, short, errors = diagnosis.text(), diagnosis.cause, diagnosis.errors
+        cause, proof, fix, errors = diagnosis.cause, diagnosis.proof, diagnosis.fix, diagnosis.errors
     except Exception as error:
         # A bug in the search must not hide the difference that it was to explain.
         failed = failure(error, "the cause was searched for")
-        long = short = f"the search for the cause failed: {failed.text}"
+        cause, proof, fix = f"the search for the cause failed: {failed.text}", "", ""
         errors = (failed,)
     rows = list(compared.rows)
     for place in places:
-        text = long if place == places[0] else short
-        cause = "; ".join(part for part in (rows[place].cause, f"cause: {text}") if part)
-        rows[place] = dataclasses.replace(rows[place], cause=cause)
+        rows[place] = dataclasses.replace(rows[place], diagnosis=cause, proof=proof, fix=fix)
     return noted(dataclasses.replace(compared, rows=tuple(rows)), errors, "diagnosis")
 
 
@@ -159,9 +169,8 @@ def _shared(compared: Compared, evidence: Evidence, advice: Advice) -> Compared:
     rows = list(compared.rows)
     for place, row in enumerate(rows):
         if row.check == "mask.shared" and row.verdict is Verdict.FAIL:
-            text = sharing(evidence, advice)
-            cause = "; ".join(part for part in (row.cause, f"cause: {text}" if text else "") if part)
-            rows[place] = dataclasses.replace(row, cause=cause)
+            means, fix = sharing(evidence, advice)
+            rows[place] = dataclasses.replace(row, diagnosis=means, fix=fix)
     return dataclasses.replace(compared, rows=tuple(rows))
 
 

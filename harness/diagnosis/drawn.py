@@ -16,9 +16,10 @@ ANEW = {
 }
 
 
-def sharing(evidence: Evidence, advice: Advice) -> str:
-    """What each wrongly shared mask means, and the fix; "" where sharing is as the case says."""
-    parts: list[str] = []
+def sharing(evidence: Evidence, advice: Advice) -> tuple[str, str]:
+    """What the wrongly shared masks mean, and the fix; empty where sharing is as the case says."""
+    means: list[str] = []
+    fixes: list[str] = []
     for _, result in evidence.main[:1]:
         for site, key, _ in keys(evidence.context):
             if key not in result.draws:
@@ -29,9 +30,11 @@ def sharing(evidence: Evidence, advice: Advice) -> str:
                     words, fix = SHARING.get(
                         axis, (f"one mask along axis {axis}{{at}}", f"draw masks along axis {axis}")
                     )
-                    parts.append(f"{words.format(at=f' at {key}')}; fix: {fix}")
+                    means.append(words.format(at=f" at {key}"))
+                    fixes.append(fix)
                 elif axis in not_over and axis in site.shared:
                     fix = ANEW.get(axis, f"draw one mask for the whole axis {axis}")
                     fix = advice.fix(f"mask.fresh over {axis}", fix, {})
-                    parts.append(f"a new mask along {axis} at {key}; fix: {fix}")
-    return "; ".join(dict.fromkeys(parts))
+                    means.append(f"a new mask along {axis} at {key}")
+                    fixes.append(fix)
+    return " and ".join(dict.fromkeys(means)), "; ".join(dict.fromkeys(fixes))

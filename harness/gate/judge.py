@@ -17,7 +17,7 @@ from harness.gate.known import known_differences
 from harness.records import Aim, Row, Verdict
 from harness.reporting.store import StoredRun
 from harness.reporting.summary import plain_label, plural
-from harness.reporting.verdicts import DIFFERENCES, severity, words
+from harness.reporting.verdicts import DIFFERENCES, reason, severity, words
 
 #: A figure may grow by so much before the gate closes: rounding varies with the libraries below a framework.
 HEADROOM = 2.0
@@ -64,7 +64,7 @@ def _with_rows(changes: list[Change], rows: Iterable[Row]) -> Iterator[Change]:
     for change in changes:
         found = worst.get((change.case, change.implementation, change.check))
         place = found.place if found else places.get((change.case, change.implementation), "")
-        cause = found.cause if found and change.kind in _TOLD else ""
+        cause = reason(found) if found and change.kind in _TOLD else ""
         yield dataclasses.replace(change, cause=change.cause or cause, place=change.place or place)
 
 

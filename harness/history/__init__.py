@@ -19,6 +19,7 @@ from harness.errors import UserError
 from harness.reporting.files import digest, make_folder
 from harness.reporting.store import RUN, StoredRun
 from harness.reporting.summary import plain_label
+from harness.reporting.verdicts import reason
 
 NAME = "history.sqlite"
 VERSION = 1
@@ -247,7 +248,7 @@ def _add(connection: sqlite3.Connection, run: StoredRun) -> bool:
                 *map(_text, (row.version, row.device, row.seed, str(row.verdict))),
                 _stored(row.measured),
                 _stored(row.limit),
-                *map(_text, (row.unit, row.cause)),
+                *map(_text, (row.unit, reason(row, whole=False))),
                 *key,
             ),
         )

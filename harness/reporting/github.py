@@ -27,7 +27,7 @@ def workflow_commands(run: StoredRun) -> str:
     if run.meta["interrupted"]:
         lines.append(f"::error title=Interrupted::{escape(INTERRUPTED)}")
     for level in ("error", "warning"):
-        mine = [group for group in groups if (group.verdict in WARNINGS) == (level == "warning")]
+        mine = [group for group in groups if (group.first.verdict in WARNINGS) == (level == "warning")]
         room = SHOWN - (len(lines) if level == "error" else 0)
         shown = mine if len(mine) <= room else mine[: room - 1]
         lines += [_annotation(level, group) for group in shown]
@@ -43,16 +43,17 @@ def _annotation(level: str, group: Group) -> str:
     row = group.first
     file, line, column = position(row.place)
     where = {"file": file or row.case.partition("::")[0], "line": line, "col": column}
-    title = _cut(f"{words(group.verdict)}: {group.implementation}", LONGEST_TITLE)
+    title = _cut(f"{words(group.first.verdict)}: {group.implementation}", LONGEST_TITLE)
     properties = ",".join(
         f"{name}={escape(str(value), True)}" for name, value in {**where, "title": title}.items() if value
     )
-    checks = ", ".join(list(group.checks)[:4]) + (" …" if len(group.checks) > 4 else "")
-    text = f"{checks}: {group.cause}" if group.cause else checks
-    if row.cause and figures(row):
-        text += f" ({figures(row)})"
+    text = ": ".join(filter(None, (group.cause, group.checked)))
+    if figures(group.worst):
+        text += f" ({figures(group.worst)})"
     if len(group.cases) > 1:
         text += f"; in {plural(len(group.cases), 'case')}"
+    if row.fix:
+        text += f"; fix: {row.fix}"
     return f"::{level} {properties}::{escape(_cut(clean(text), LONGEST_TEXT))}"
 
 

@@ -13,7 +13,7 @@ from harness.records import Row, Verdict
 from harness.reporting.groups import position
 from harness.reporting.store import StoredRun
 from harness.reporting.summary import clean, figures, label, summarise
-from harness.reporting.verdicts import INTERRUPTED, words
+from harness.reporting.verdicts import INTERRUPTED, reason, words
 
 SEVERITIES = {
     Verdict.CRASH: "blocker",
@@ -39,7 +39,7 @@ def _issue(row: Row) -> dict[str, Any]:
     text = f"{words(row.verdict)}: {label(row)}: {row.check} {figures(row)}".rstrip()
     return _as_issue(
         row.check,
-        f"{text}: {row.cause}" if row.cause else text,
+        ": ".join(filter(None, (text, reason(row)))),
         SEVERITIES.get(row.verdict, "major"),
         file or row.case.partition("::")[0],
         line or 1,

@@ -12,24 +12,23 @@ import hashlib
 import itertools
 import json
 import zlib
-from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from harness.records import Row, Verdict
 from harness.reporting.exits import Exit
 from harness.reporting.files import write_whole
+from harness.reporting.groups import Group, grouped
 from harness.reporting.model import pack, visible
 from harness.reporting.store import StoredRun
-from harness.reporting.summary import figures, headline, label, plural, summarise, verdict_line
+from harness.reporting.summary import headline, plural, summarise, verdict_line
 from harness.reporting.verdicts import ORDER, SIGNS, words
 
 PAGE = "report.html"
 SCRIPTS = ("dom.js", "data.js", "masks.js", "charts.js", "power.js", "overview.js", "case.js", "profiles.js", "main.js")
 STYLES = ("colours.css", "page.css", "case.css", "charts.css")
 #: Rows that the page shows without its script.
-STATIC_ROWS = 200
+STATIC_GROUPS = 200
 
 
 def write(run: StoredRun, path: Path | None = None) -> Path:
@@ -65,6 +64,7 @@ def render(run: StoredRun) -> str:
 def _head(run: StoredRun) -> dict[str, Any]:
     """What the markup itself says, so that the verdict is there before, and without, the script."""
     summary = summarise(run)
+    groups = grouped(summary.differences)
     meta = run.meta
     total = sum(run.counts.values()) or 1
     machine = meta["machine"]
@@ -86,8 +86,8 @@ def _head(run: StoredRun) -> dict[str, Any]:
             for v in ORDER
             if v in run.counts
         ],
-        "rows": list(_rows(summary.differences[:STATIC_ROWS])),
-        "more": max(0, len(summary.differences) - STATIC_ROWS),
+        "groups": [_block(group) for group in groups[:STATIC_GROUPS]],
+        "more": max(0, len(groups) - STATIC_GROUPS),
         "meta": meta,
         "machine": machine,
         "started": str(meta.get("started", "")).replace("T", " ").replace("+00:00", " UTC"),
@@ -108,17 +108,14 @@ def _package(one: dict[str, str]) -> tuple[str, bool, str]:
     return one["environment"], one["package"] == "python", one["package"]
 
 
-def _rows(rows: Iterable[Row]) -> Iterable[dict[str, str]]:
-    for row in rows:
-        yield {
-            "verdict": words(row.verdict),
-            "sign": SIGNS[Verdict(row.verdict)],
-            "case": row.case,
-            "implementation": label(row),
-            "check": row.check,
-            "figures": figures(row),
-            "cause": row.cause,
-        }
+def _block(group: Group) -> dict[str, Any]:
+    verdict = group.first.verdict
+    return {
+        "verdict": f"{SIGNS[verdict]} {words(verdict)}",
+        "implementation": group.implementation,
+        "cause": group.headline,
+        "details": list(group.details()),
+    }
 
 
 def embedded(value: object) -> str:

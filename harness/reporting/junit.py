@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from harness.records import Row, Verdict
-from harness.reporting.groups import position
+from harness.reporting.groups import grouped, position
 from harness.reporting.store import StoredRun
 from harness.reporting.summary import figures, label
 from harness.reporting.verdicts import DIFFERENCES, INTERRUPTED, severity, words
@@ -78,17 +78,22 @@ def _add(suite: ElementTree.Element, path: str, rows: list[Row]) -> str:
     kind = "skipped"
     if first.verdict in DIFFERENCES:
         kind = "error" if first.verdict in BROKEN else "failure"
-    element = ElementTree.SubElement(test, kind, type=str(first.verdict), message=legal(_line(first)))
-    if kind != "skipped":
-        shown = sorted((row for row in rows if row.verdict in DIFFERENCES), key=lambda row: severity(row.verdict))
-        element.text = legal("\n".join(_line(row, place=True) for row in shown))
+    groups = grouped(row for row in rows if row.verdict in DIFFERENCES)
+    told = groups[0].first if groups else first
+    element = ElementTree.SubElement(test, kind, type=str(first.verdict), message=legal(_message(told)))
+    if groups:
+        blocks = ("\n    ".join([f"{words(one.first.verdict)}: {one.headline}", *one.details()]) for one in groups)
+        element.text = legal("\n".join(blocks))
     return kind
 
 
-def _line(row: Row, *, place: bool = False) -> str:
+def _message(row: Row) -> str:
+    """The cause where one was found; else the check with its figures and what it saw."""
+    if row.diagnosis:
+        return f"{words(row.verdict)}: {row.diagnosis}"
     seed = f" (seed {row.seed})" if row.seed else ""
-    parts = [f"{words(row.verdict)}: {row.check}{seed}", figures(row), row.cause, row.place if place else ""]
-    return ": ".join(filter(None, parts[:2])) + "".join(f"; {part}" for part in parts[2:] if part)
+    told = ": ".join(filter(None, (f"{words(row.verdict)}: {row.check}{seed}", figures(row))))
+    return "; ".join(filter(None, (told, row.cause)))
 
 
 def _set(element: ElementTree.Element, counts: list[int], seconds: float) -> None:

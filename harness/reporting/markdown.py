@@ -12,7 +12,7 @@ from harness.records import Row, Verdict
 from harness.reporting.exits import Exit
 from harness.reporting.groups import grouped
 from harness.reporting.store import StoredRun
-from harness.reporting.summary import Summary, clean, headline, label, summarise, verdict_line
+from harness.reporting.summary import Summary, clean, figures, headline, label, summarise, verdict_line
 from harness.reporting.verdicts import ORDER, SIGNS, severity, words
 
 LIMIT = 1_000_000
@@ -66,17 +66,17 @@ def _table(title: str, rows: Iterable[Row]) -> Iterator[str]:
     if title:
         yield f"#### {title}"
         yield ""
-    yield "| Verdict | Implementation | Checks | Cause | Cases |"
+    yield "| Verdict | Implementation | Cause | Checks | Cases |"
     yield "|---|---|---|---|---|"
     for group in grouped(rows):
         cases = list(group.cases)
         more = f" and {len(cases) - 1} more" if len(cases) > 1 else ""
-        checks = ", ".join(list(group.checks)[:3]) + (" …" if len(group.checks) > 3 else "")
+        fix = f" · fix: {group.first.fix}" if group.first.fix else ""
         cells = (
-            f"{SIGNS[group.verdict]} {words(group.verdict)}",
+            f"{SIGNS[group.first.verdict]} {words(group.first.verdict)}",
             group.implementation,
-            checks,
-            group.cause,
+            (group.cause or figures(group.first)) + fix,
+            group.checked,
             cases[0] + more,
         )
         yield "| " + " | ".join(escape(cell) for cell in cells) + " |"

@@ -24,7 +24,7 @@ from harness.reporting.verdicts import MEANINGS, ORDER, SIGNS, severity, words
 Thing = TypeVar("Thing", bound=Hashable)
 
 #: What many rows have in common, and what a row has of its own; texts by number, 0 being the empty one.
-KIND = ("check", "verdict", "seed", "unit", "cause")
+KIND = ("check", "verdict", "seed", "unit", "cause", "diagnosis", "proof", "fix")
 #: `place` only where it is not that of its cell.
 FIELDS = ("kind", "measured", "limit", "where", "note", "place")
 
@@ -99,10 +99,9 @@ def pack(run: StoredRun) -> dict[str, Any]:
 
 
 def _row(row: Row, place: int, texts: Numbers[str], checks: Numbers[str], kinds: Numbers[tuple[int, ...]]) -> list[Any]:
-    seed, unit, cause, where, note = (
-        texts(visible(text)) for text in (row.seed, row.unit, row.cause, row.where, row.note)
-    )
-    kind = kinds((checks(visible(row.check)), severity(row.verdict), seed, unit, cause))
+    common = (row.seed, row.unit, row.cause, row.diagnosis, row.proof, row.fix)
+    kind = kinds((checks(visible(row.check)), severity(row.verdict), *(texts(visible(text)) for text in common)))
+    where, note = (texts(visible(text)) for text in (row.where, row.note))
     packed: list[Any] = [kind, figure(row.measured), figure(row.limit, 3), where, note]
     own = texts(visible(row.place))
     if own != place:

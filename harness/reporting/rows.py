@@ -42,9 +42,12 @@ COLUMNS: tuple[str, ...] = (
     "internal",
     "recipe",
     "aim",
+    "diagnosis",
+    "proof",
+    "fix",
 )
 #: Columns that the rows of older runs have not.
-LATER = frozenset({"internal", "recipe", "aim"})
+LATER = frozenset({"internal", "recipe", "aim", "diagnosis", "proof", "fix"})
 #: Where the unit said what the limit is, as it did in older runs.
 _OLDER_AIMS = {"p-value": Aim.LEAST} | dict.fromkeys(
     ("ratio", "dropped share", "drop rate asked", "stddev", "distance"), Aim.MEET
@@ -90,7 +93,7 @@ def load_row(line: str) -> Row:
     if not isinstance(values, dict):
         raise TypeError("a row is a JSON object")
     if not values.keys() >= LATER:
-        values = {**_older(values), **values}
+        values = _older(values) | values
         values["name"] = values["name"].removesuffix(RECIPE)
     row = {column: values[column] for column in COLUMNS}
     row["aim"] = Aim(row["aim"])
@@ -104,7 +107,7 @@ def load_row(line: str) -> Row:
 def _older(values: dict[str, Any]) -> dict[str, Any]:
     """What the columns of today mean in a row of an older run."""
     aim = Aim.MEET if values["check"] == "mask.sites" else _OLDER_AIMS.get(values["unit"], Aim.MOST)
-    return {"internal": False, "recipe": values["name"].endswith(RECIPE), "aim": aim}
+    return dict.fromkeys(LATER, "") | {"internal": False, "recipe": values["name"].endswith(RECIPE), "aim": aim}
 
 
 def csv_line(values: Iterable[object]) -> str:

@@ -1,32 +1,20 @@
-"""The summary of a stored run: as text that names every difference, and as versioned JSON."""
+"""The summary of a stored run: what its parts are called, the sentences that say how it ended, and all of it as versioned JSON.
+
+`terminal` prints it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.records import RECIPE, Aim, Row, Verdict
 from harness.reporting.exits import Exit
 from harness.reporting.rows import row_dict
 from harness.reporting.store import StoredRun
-from harness.reporting.verdicts import DIFFERENCES, FAILURES, ORDER, SIGNS, severity, told, words, worst
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
+from harness.reporting.verdicts import DIFFERENCES, FAILURES, ORDER, words, worst
 
 JSON_FORMAT, JSON_VERSION = "parity-harness summary", 1
-
-#: rich styles; the sign and the word say the same without colour.
-STYLES = {
-    Verdict.PASS: "green",
-    Verdict.KNOWN: "cyan",
-    Verdict.UNSUPPORTED: "dim",
-    Verdict.UNEXPECTED_PASS: "yellow",
-    Verdict.ILL_CONDITIONED: "yellow",
-    Verdict.NONDETERMINISTIC: "magenta",
-}
 
 
 @dataclass
@@ -125,94 +113,6 @@ def figures(row: Row) -> str:
     if row.where:
         parts.append(f"at {row.where}")
     return " ".join(parts)
-
-
-def print_summary(summary: Summary, console: Console, *, verbosity: int = 0, report: str = "") -> None:
-    """Print it. verbosity -1: the last lines alone; 1: every row, passes too."""
-    from rich.text import Text
-
-    run = summary.run
-    if verbosity >= 0:
-        rows = list(run.rows()) if verbosity > 0 else summary.differences
-        for line in _by_case(rows):
-            console.print(*hanging(line, console), sep="\n")
-        if summary.known and verbosity == 0:
-            console.print(Text(f"Known differences ({len(summary.known)})", style="bold"))
-            for line in _by_reason(summary.known):
-                console.print(*hanging(line, console), sep="\n")
-        if summary.unsupported:
-            console.print(Text("Not supported", style="bold"))
-            for (name, cause), count in sorted(summary.unsupported.items()):
-                line = Text.assemble(
-                    f"  {SIGNS[Verdict.UNSUPPORTED]} ",
-                    (clean(name), "bold"),
-                    f": {clean(cause)}",
-                    (f" ({count})", "dim"),
-                )
-                console.print(*hanging(line, console), sep="\n")
-            console.print()
-    console.print(Text(headline(run)))
-    good = run.exit_code is Exit.OK
-    console.print(Text(verdict_line(run), style="bold green" if good else "bold red"))
-    if report:
-        console.print(Text(f"Report: {report}", style="dim"), soft_wrap=True)
-
-
-def hanging(text: Text, console: Console) -> Iterator[Text]:
-    """A line as wide as the console; where it is broken, the rest stands two columns further in than its beginning."""
-    from rich.text import Text
-
-    indent = len(text.plain) - len(text.plain.lstrip(" "))
-    if text.cell_len <= console.width or not indent:
-        yield text
-        return
-    for number, line in enumerate(text[indent:].wrap(console, max(8, console.width - indent - 2))):
-        line.rstrip()
-        yield Text(" " * (indent + (2 if number else 0))) + line
-
-
-def _by_case(rows: list[Row]) -> Iterator[Text]:
-    """Lines for some rows under the heading of each case, worst rows first within a case."""
-    from rich.text import Text
-
-    cases: dict[str, list[Row]] = {}
-    for row in rows:
-        cases.setdefault(row.case, []).append(row)
-    for case, found in cases.items():
-        yield Text(clean(case), style="bold")
-        for row in sorted(found, key=lambda row: severity(row.verdict)):
-            style = STYLES.get(row.verdict, "red")
-            seed = f" (seed {row.seed})" if row.seed else ""
-            yield Text.assemble(
-                (f"  {SIGNS[row.verdict]} {words(row.verdict)}", style),
-                f"  {clean(label(row))}  ",
-                (clean(row.check), "bold"),
-                (clean(seed), "dim"),
-            )
-            details = [figures(row), told(row.cause), row.place]
-            if row.verdict is Verdict.PASS:
-                details = details[:1]
-            for detail in filter(None, details):
-                yield Text(f"      {clean(detail)}")
-        yield Text()
-
-
-def _by_reason(rows: list[Row]) -> Iterator[Text]:
-    """Known differences under their reasons: who, in which checks, in how many cases. One reason often explains many rows."""
-    from rich.text import Text
-
-    reasons: dict[str, dict[str, list[Row]]] = {}
-    for row in rows:
-        reasons.setdefault(row.cause, {}).setdefault(label(row), []).append(row)
-    for reason, labels in reasons.items():
-        yield Text.assemble((f"  {SIGNS[Verdict.KNOWN]} ", STYLES.get(Verdict.KNOWN, "blue")), clean(reason))
-        for name, found in labels.items():
-            checks = list(dict.fromkeys(row.check for row in found))
-            more = f" and {len(checks) - 3} more" if len(checks) > 3 else ""
-            cases = list(dict.fromkeys(row.case for row in found))
-            where = cases[0] if len(cases) == 1 else plural(len(cases), "case")
-            yield Text.assemble("      ", (clean(name), "bold"), f": {', '.join(checks[:3])}{more} in {clean(where)}")
-    yield Text()
 
 
 def clean(text: str) -> str:

@@ -69,8 +69,16 @@ def words(verdict: Verdict | str) -> str:
     return str(verdict).replace("_", " ")
 
 
+def reason(row: Row, *, whole: bool = True) -> str:
+    """Why a row is not a pass: what was seen, and the cause that was found, with its fix where the `whole` is asked for."""
+    cause = f"{CAUSE}{row.diagnosis}" if row.diagnosis else ""
+    if whole and row.proof:
+        cause += f": {row.proof}"
+    return "; ".join(filter(None, (row.cause, cause, f"fix: {row.fix}" if whole and row.fix else "")))
+
+
 def told(cause: str) -> str:
-    """A row's cause as a line of its own: `cause: …`; what was seen and why: `differs: 3 of 9 elements differ; cause: …`."""
+    """A reason as a line of its own: `cause: …`; what was seen and why: `differs: 3 of 9 elements differ; cause: …`."""
     if not cause or cause.startswith(CAUSE):
         return cause
     return f"differs: {cause}" if f"; {CAUSE}" in cause else f"{CAUSE}{cause}"

@@ -14,12 +14,19 @@ from simulated import TODAY, draw_for
 
 from harness.cases import numpy_dtype
 from harness.comparison.context import Context, Evidence
+from harness.diagnosis.diagnose import Diagnosis
 from harness.diagnosis.fault import Fault, catalogue, planted
 from harness.diagnosis.observed import setting_of
 from harness.diagnosis.setting import Setting
 from harness.execution.plan import passes_of
 from harness.records import Arrays, Compared, JobResult, Pass, PassResult, Variant
 from harness.running import conclude
+
+
+def said(diagnosis: Diagnosis) -> str:
+    """A diagnosis as a failed row tells it: the cause, its proof and its fix."""
+    text = ": ".join(filter(None, (diagnosis.cause, diagnosis.proof)))
+    return f"{text}; fix: {diagnosis.fix}" if diagnosis.fix else text
 
 
 def first_setting(case: Variant) -> Setting:

@@ -12,9 +12,11 @@ from pathlib import Path
 from port_cases import CASES, case
 
 from harness.comparison.context import Context
+from harness.diagnosis.diagnose import numbered
 from harness.diagnosis.fault import catalogue
 from harness.diagnosis.power import own_passes
 from harness.records import Compared, Verdict
+from harness.reporting.verdicts import reason
 from harness.running import run
 
 PORTS = Path(__file__).resolve().parent / "ports"
@@ -69,7 +71,7 @@ def outcomes(found: Iterable[Port]) -> dict[Port, Compared]:
 def failures(compared: Compared) -> dict[str, str]:
     """The rows that are no pass, with their causes."""
     fine = (Verdict.PASS,)
-    return {row.check: f"{row.verdict}: {row.cause}" for row in compared.rows if row.verdict not in fine}
+    return {row.check: f"{row.verdict}: {reason(row)}" for row in compared.rows if row.verdict not in fine}
 
 
 @cache
@@ -96,7 +98,7 @@ def named_right(port: Port, compared: Compared) -> bool:
         for text in bad.values():
             first = re.search(r"cause: (.*)", text, re.DOTALL)
             said = first[1].partition(": explains")[0] if first else ""
-            ends = said in (" and ".join(words), " and ".join(reversed(words)))
+            ends = said in (numbered(words), numbered(words[::-1]))
             if ends or (len(words) == 1 and "precision" in words[0] and said.startswith(words[0])):
                 return True
     return False

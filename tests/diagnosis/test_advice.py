@@ -139,7 +139,7 @@ def test_what_copied_weights_are_told_to_do_exists() -> None:
 def test_a_row_says_it_in_the_words_of_its_implementation() -> None:
     case = dataclasses.replace(EVERY["plain"], backends=(BackendRef("torch", "torch.nn.LSTM"),))
     (row,) = (row for row in compared(case, "bias.doubled").rows if row.check == "value.y")
-    assert row.cause.endswith("put the canonical bias into one of them and zeros into the other")
+    assert row.fix.endswith("put the canonical bias into one of them and zeros into the other")
     case = dataclasses.replace(EVERY["plain"], backends=(BackendRef("jax", "equinox.nn.LSTMCell"),))
     (row,) = (row for row in compared(case, "bias.doubled").rows if row.check == "value.y")
-    assert row.cause.endswith("fix: add the bias once")
+    assert row.fix == "add the bias once"

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from planting import evidence, first_setting
+from planting import evidence, first_setting, said
 from port_cases import CASES, variant
 
 from harness.diagnosis.advice import Advice
@@ -181,7 +181,7 @@ def found_first(case: str, fault: str) -> str:
     if diagnosis is None:
         return f"{fault}: not noticed"
     fits = [{one.name for one in fit.faults} for fit in diagnosis.fits]
-    return "" if {fault} in fits and len(diagnosis.names) == 1 else f"{fault}: {diagnosis.text()}"
+    return "" if {fault} in fits and len(diagnosis.names) == 1 else f"{fault}: {said(diagnosis)}"
 
 
 def findable(case: str) -> list[str]:

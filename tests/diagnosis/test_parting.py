@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from planting import first_setting
+from planting import first_setting, said
 from port_cases import variant
 from simulated import draw_for
 
@@ -132,7 +132,7 @@ def test_what_is_said_ends_a_diagnosis_without_a_fit() -> None:
     seen = passes(PAIR, noisy("decoder.kernel"))
     diagnosis = found(seen, Advice(), Search(seen, singles=400.0, pairs=80.0))
     assert diagnosis.names == ()
-    assert "the encoder's state is right, so it is the handover or the decoder" in diagnosis.text()
+    assert "the encoder's state is right, so it is the handover or the decoder" in said(diagnosis)
 
 
 @pytest.mark.parametrize("weights", [("kernel", "recurrent_kernel", "bias"), ("recurrent_kernel",), ("bias",)])

@@ -10,6 +10,7 @@ import pytest
 from simulated import variant
 
 from harness.records import BackendRef, Compared, Variant, Verdict
+from harness.reporting.verdicts import reason
 from harness.running import run
 
 PORTS = Path(__file__).parent / "ports"
@@ -40,4 +41,4 @@ def outcomes(framework: str, file: str, *functions: str, **changes: object) -> d
 
 def differences(found: Compared) -> dict[str, str]:
     """The rows that are no pass, with verdict and cause."""
-    return {row.check: f"{row.verdict}: {row.cause}" for row in found.rows if row.verdict is not Verdict.PASS}
+    return {row.check: f"{row.verdict}: {reason(row)}" for row in found.rows if row.verdict is not Verdict.PASS}

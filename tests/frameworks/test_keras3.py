@@ -183,7 +183,6 @@ REFUSED: list[tuple[Case, str]] = [
     (("lstm", "LSTM", FULL, [at("input", 0.3, scale="none")], {}), "no dropout without a scale"),
     (("lstm", "LSTM", FULL, (), {"implementation": 0}), "null, 1 or 2, not 0"),
     (("lstm", "LSTM", FULL, GATEWISE[:1], {"implementation": 1}), "takes the list of four masks for one"),
-    (("lstm", "LSTM", {"units": 4}, [at("output")], {}), "no mask for the other steps"),
     (("lstm", "LSTM", {**FULL, "peepholes": True}, (), {}), "no setting peepholes"),
     (("lstm", "LSTM", {**FULL, "padding": "zeros"}, (), {}), "repeats the last output"),
     (

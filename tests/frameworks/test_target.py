@@ -15,6 +15,7 @@ from harness.frameworks.contract.own_files import TargetError
 from harness.frameworks.contract.target import checked
 from harness.noises import Site
 from harness.records import BackendRef, Compared, Variant, Verdict
+from harness.reporting.verdicts import reason
 from harness.running import run
 from harness.tape import BERNOULLI, Draw, TapeMismatch, assign
 
@@ -52,7 +53,7 @@ def compared(one: Variant) -> Compared:
 
 
 def differences(found: Compared) -> dict[str, str]:
-    return {row.check: f"{row.verdict}: {row.cause}" for row in found.rows if row.verdict is not Verdict.PASS}
+    return {row.check: f"{row.verdict}: {reason(row)}" for row in found.rows if row.verdict is not Verdict.PASS}
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

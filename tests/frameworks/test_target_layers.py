@@ -9,6 +9,7 @@ import pytest
 from simulated import variant
 
 from harness.records import BackendRef, Verdict
+from harness.reporting.verdicts import reason
 from harness.running import run
 
 PORTS = Path(__file__).parent / "ports"
@@ -37,7 +38,7 @@ def differences(file: str, framework: str, function: str, draws: str = "native")
     made = variant("dropout", {"rate": 0.4}, {"x": (6, 7, 5)}, backends=(ref,), draws=draws, gradients=False)
     (found,) = run([made])
     assert found.rows
-    return {row.check: row.cause for row in found.rows if row.verdict is not Verdict.PASS}
+    return {row.check: reason(row) for row in found.rows if row.verdict is not Verdict.PASS}
 
 
 @pytest.mark.parametrize("draws", ["native", "replay"])

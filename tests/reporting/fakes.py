@@ -21,6 +21,13 @@ dropout:
 matrix: {rate: [0.25, 0.5]}
 """
 
+#: What a diagnosis says, in all rows that it explains.
+GATES = {
+    "diagnosis": "gates read in the order i, f, o, g",
+    "proof": "explains both differing arrays to within 0.2 of their limits",
+    "fix": "split the weights as i, f, g, o",
+}
+
 
 def ref(label):
     backend, _, implementation = label.partition(": ")
@@ -167,10 +174,11 @@ def small_run():
                 Verdict.FAIL,
                 measured=0.03125,
                 where="(0, 3, 2)",
-                cause="gates read in the order i, f, o, g",
+                cause="5 of 30 elements differ",
                 place="cases/lstm/variational.yaml:4:5",
+                **GATES,
             ),
-            row(one, LSTM[2], "gradient.x", Verdict.FAIL, measured=float("nan"), where="(1, 0, 0)"),
+            row(one, LSTM[2], "gradient.x", Verdict.FAIL, measured=float("nan"), where="(1, 0, 0)", **GATES),
             masks={"input": mask(1)},
             charts=charts(0.03125),
         ),

@@ -183,7 +183,8 @@ def test_a_case_says_everything(visit, small):
     for words in (
         "One input mask for the whole sequence.",
         "gates read in the order i, f, o, g",
-        "worst at (0, 3, 2)",
+        "Fix: split the weights as i, f, g, o",
+        "(0, 3, 2)",
         "draws at every step",
         "Fatal Python error: Segmentation fault",
         "harness run 'cases/lstm/variational.yaml::[rate=0.5]'",

@@ -110,7 +110,12 @@ def test_junitparser_reads_it(run, tmp_path):
     parsed = junitparser.JUnitXml.fromfile(str(path))
     assert (parsed.tests, parsed.failures, parsed.errors, parsed.skipped) == (7, 3, 2, 1)
     texts = [result.text or "" for suite in parsed for case in suite for result in case.result]
-    assert any("gates read in the order i, f, o, g; cases/lstm/variational.yaml:4:5" in text for text in texts)
+    (told,) = (text for text in texts if "gates read in the order i, f, o, g" in text)
+    assert (
+        told.count("gates read") == 1 and "fix: split the weights" in told and "cases/lstm/variational.yaml:4:5" in told
+    )
+    messages = [result.message for suite in parsed for case in suite for result in case.result]
+    assert "fail: gates read in the order i, f, o, g" in messages
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -228,7 +233,7 @@ def test_groups_leave_figures_out_of_the_cause():
         fakes.row(two, "numpy", "value.h", Verdict.CRASH, cause="signal"),
     ]
     found = grouped(rows)
-    assert [(group.implementation, group.verdict, list(group.cases), list(group.checks)) for group in found] == [
+    assert [(group.implementation, group.first.verdict, list(group.cases), list(group.checks)) for group in found] == [
         ("numpy", "fail", ["a.yaml", "b.yaml"], ["value.y", "value.h"]),
         ("torch", "fail", ["b.yaml"], ["value.h"]),
         ("numpy", "crash", ["b.yaml"], ["value.h"]),

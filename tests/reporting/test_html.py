@@ -52,11 +52,13 @@ def test_the_verdict_is_in_the_markup_before_any_script(page):
 
 
 def test_the_differences_are_in_the_markup_for_those_without_script(page):
-    rows = "".join(page.texts["td"]) + "".join(page.texts["th"])
+    rows = "".join(page.texts["td"] + page.texts["th"] + page.texts["div"])
     for words in (
         "gates read in the order i, f, o, g",
         "cases/lstm/variational.yaml::[rate=0.5]",
-        "0.03125 > 4.5e-06 abs at (0, 3, 2)",
+        "fix: split the weights as i, f, g, o",
+        "2 checks in cases/lstm",
+        "nan > 4.5e-06 abs at (1, 0, 0)",
     ):
         assert words in rows
 
@@ -97,13 +99,15 @@ def test_the_data_comes_back(page):
     assert seconds == 0.25
     kind, measured, limit, where = failing[0]
     assert (measured, limit, data["texts"][where]) == (0.03125, 4.5e-06, "(0, 3, 2)")
-    check, verdict, seed, unit, cause = data["kinds"][kind]
+    check, verdict, seed, unit, cause, diagnosis, _, fix = data["kinds"][kind]
     assert data["checks"][check] == "value.y"
     assert data["verdicts"][verdict][0] == "fail"
-    assert [data["texts"][n] for n in (seed, unit, cause, place)] == [
+    assert [data["texts"][n] for n in (seed, unit, cause, diagnosis, fix, place)] == [
         "0",
         "abs",
+        "5 of 30 elements differ",
         "gates read in the order i, f, o, g",
+        "split the weights as i, f, g, o",
         "cases/lstm/variational.yaml:4:5",
     ]
     assert failing[1][1] == "nan"

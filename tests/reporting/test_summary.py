@@ -8,8 +8,9 @@ from rich.console import Console
 from harness.records import Verdict
 from harness.reporting.exits import Exit
 from harness.reporting.store import read
-from harness.reporting.summary import clean, figures, print_summary, summarise, summary_json, verdict_line
-from harness.reporting.verdicts import exit_code, told
+from harness.reporting.summary import clean, figures, summarise, summary_json, verdict_line
+from harness.reporting.terminal import print_summary
+from harness.reporting.verdicts import DIFFERENCES, exit_code, told
 from tests.reporting import fakes
 from tests.reporting.test_store import golden
 
@@ -57,10 +58,10 @@ def test_json_is_as_it_was(run):
 def test_every_difference_is_named(run):
     text = printed(run)
     for row in run.rows():
-        if row.verdict not in (Verdict.PASS, Verdict.UNSUPPORTED):
+        if row.verdict in DIFFERENCES:
             assert row.check in text
             assert row.name in text
-            assert row.cause in text
+            assert (row.diagnosis or row.cause) in text
             assert row.place in text
 
 

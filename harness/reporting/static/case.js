@@ -45,11 +45,36 @@ const differenceOf = (name, row) => {
     gauge(row));
 };
 
+// All that one cause explains of an implementation: the cause, its fix, and the checks that it shows in.
+const causeOf = (name, rows) => {
+  const [first] = rows;
+  const times = ({ measured, limit }) => typeof measured === "number" && limit > 0 && measured > limit ? `${number(Number((measured / limit).toPrecision(3)))} times` : "";
+  return el("article", { class: `difference v-${first.verdict.name}` },
+    el("header", {}, badge(first.verdict), el("span", { class: "isolate" }, name)),
+    el("p", { class: "cause isolate" }, first.diagnosis),
+    first.fix ? el("p", { class: "fix isolate" }, `Fix: ${first.fix}`) : null,
+    first.proof ? el("p", { class: "soft isolate" }, first.proof) : null,
+    el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `What it explains of ${name}` }, el("table", { class: "plain" },
+      el("thead", {}, el("tr", {}, ["Check", "Seed", "Measured", "Limit", "", "Worst at", "Seen"].map((text) => el("th", { scope: "col" }, text)))),
+      el("tbody", {}, rows.map((row) => el("tr", {}, el("th", { scope: "row", class: "mono" }, row.check), el("td", {}, row.seed), el("td", {}, number(row.measured)), el("td", {}, number(row.limit)), el("td", {}, times(row)), el("td", { class: "isolate" }, row.where), el("td", { class: "isolate" }, row.cause)))))),
+    first.place ? el("p", { class: "figures" }, el("span", { class: "isolate" }, first.place)) : null);
+};
+
+// Articles, worst first: one for each cause of an implementation, and one for each row that has none.
+const articlesOf = (rows) => {
+  const groups = new Map();
+  rows.forEach(([name, row], index) => {
+    const key = row.diagnosis ? `${name}\u0000${row.diagnosis}` : index;
+    groups.set(key, [...(groups.get(key) ?? []), [name, row]]);
+  });
+  return [...groups.values()].map((group) => group[0][1].diagnosis ? causeOf(group[0][0], group.map(([, row]) => row)) : differenceOf(...group[0]));
+};
+
 const panelOf = (name, check, rows) => el("div", { class: "panel", id: "panel", tabindex: "-1", role: "region", "aria-label": `${check} of ${name}` },
   el("h3", { class: "isolate" }, `${check} · ${name}`),
   el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rows of this check" }, el("table", { class: "plain" },
     el("thead", {}, el("tr", {}, ["Verdict", "Seed", "Measured", "Limit", "Unit", "Worst at", "Cause and notes"].map((text) => el("th", { scope: "col" }, text)))),
-    el("tbody", {}, rows.map((row) => el("tr", {}, el("td", {}, badge(row.verdict)), el("td", {}, row.seed), el("td", {}, number(row.measured)), el("td", {}, number(row.limit)), el("td", {}, row.unit), el("td", { class: "isolate" }, row.where), el("td", { class: "isolate" }, [row.cause, row.note, row.place].filter(Boolean).join("; "))))))));
+    el("tbody", {}, rows.map((row) => el("tr", {}, el("td", {}, badge(row.verdict)), el("td", {}, row.seed), el("td", {}, number(row.measured)), el("td", {}, number(row.limit)), el("td", {}, row.unit), el("td", { class: "isolate" }, row.where), el("td", { class: "isolate" }, [row.cause, row.diagnosis, row.note, row.place].filter(Boolean).join("; "))))))));
 
 const checksOf = (one, view) => {
   const all = D.order.filter((implementation) => one.cells.has(implementation));
@@ -72,7 +97,7 @@ const checksOf = (one, view) => {
     const open = rows === found;
     const value = worst.measured === null ? SHORT[worst.verdict.name] : number(worst.measured);
     return el("td", {}, el("button", {
-      type: "button", class: `cell v-${worst.verdict.name}`, "aria-expanded": String(open), title: `${worst.verdict.words}${worst.cause ? `: ${worst.cause}` : ""}`,
+      type: "button", class: `cell v-${worst.verdict.name}`, "aria-expanded": String(open), title: `${worst.verdict.words}${worst.diagnosis || worst.cause ? `: ${worst.diagnosis || worst.cause}` : ""}`,
       "aria-label": `${check} of ${name}: ${worst.verdict.words}${worst.measured === null ? "" : `, measured ${number(worst.measured)}`}`,
       onclick: () => go(open ? { check: "", impl: "" } : { check, impl: name }, true),
     }, el("i", { "aria-hidden": "true" }, worst.verdict.sign), value));
@@ -132,9 +157,10 @@ const detailsOf = (one) => one.details.length ? el("section", { "aria-label": "T
 
 const listOf = (title, rows) => {
   if (!rows.length) return null;
-  const [first, rest] = [rows.slice(0, 12), rows.slice(12)];
-  return el("section", { "aria-label": title }, el("h2", {}, title), first.map(([name, row]) => differenceOf(name, row)),
-    rest.length ? el("details", {}, el("summary", {}, `${rest.length} more`), rest.map(([name, row]) => differenceOf(name, row))) : null);
+  const articles = articlesOf(rows);
+  const [first, rest] = [articles.slice(0, 12), articles.slice(12)];
+  return el("section", { "aria-label": title }, el("h2", {}, title), first,
+    rest.length ? el("details", {}, el("summary", {}, `${rest.length} more`), rest) : null);
 };
 
 const casePage = (one, view) => {

@@ -16,9 +16,10 @@ const place = new Map(D.order.map((implementation, column) => [implementation, c
 // Profiles that are the same in several places stand once: entry to what was measured.
 const PROFILES = D.profiles.map((pairs) => new Map(pairs.map(([entry, text]) => [D.texts[entry], D.texts[text]])));
 
-// A row: [kind, measured, limit, where, note, place]; a kind: [check, verdict, seed, unit, cause].
-const KINDS = D.kinds.map(([check, verdict, seed, unit, cause]) => ({
+// A row: [kind, measured, limit, where, note, place]; a kind: [check, verdict, seed, unit, cause, diagnosis, proof, fix].
+const KINDS = D.kinds.map(([check, verdict, seed, unit, cause, diagnosis, proof, fix]) => ({
   check: D.checks[check], verdict: VERDICTS[verdict], seed: D.texts[seed], unit: D.texts[unit], cause: D.texts[cause],
+  diagnosis: D.texts[diagnosis], proof: D.texts[proof], fix: D.texts[fix],
 }));
 const kindOf = ([kind]) => KINDS[kind];
 const rowsOf = (cell) => (cell.rows ??= cell.packed.map(([kind, measured = null, limit = null, where = 0, note = 0, at = null]) => ({
@@ -54,7 +55,7 @@ const haystack = (one) => (one.hay ??= [
   one.id, one.about, one.layer,
   ...[...one.cells].flatMap(([implementation, cell]) => [
     D.implementations[implementation].name,
-    ...new Set(cell.packed.flatMap((row) => [kindOf(row).check, kindOf(row).cause])),
+    ...new Set(cell.packed.flatMap((row) => [kindOf(row).check, kindOf(row).cause, kindOf(row).diagnosis])),
   ]),
 ].join("\n").toLowerCase());
 

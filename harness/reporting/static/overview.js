@@ -107,15 +107,17 @@ const arrows = (event) => {
   }
 };
 
-// Differences (or known ones) that share their implementation and, but for its figures, their cause are one line.
+// Differences (or known ones) of one implementation that have one cause, its figures aside, are one line (as harness/reporting/groups.py).
 const groupsOf = (wanted) => {
   const groups = new Map();
   for (const one of CASES) for (const [implementation, cell] of one.cells) {
     if (!cell.packed.some((row) => wanted(kindOf(row).verdict))) continue;
     for (const row of rowsOf(cell)) {
       if (!wanted(row.verdict)) continue;
-      const key = [row.verdict.rank, implementation, row.cause.replace(/[\d.]+/g, "#") || row.check].join("\u0000");
+      const named = row.diagnosis ? ["cause", row.diagnosis] : [row.verdict.rank, row.cause || row.check];
+      const key = [implementation, named[0], named[1].replace(/[\d.]+/g, "#")].join("\u0000");
       const group = groups.get(key) ?? { ...row, implementation, cases: new Map(), checks: new Set(), most: 0 };
+      if (row.verdict.rank < group.verdict.rank) group.verdict = row.verdict;
       group.cases.set(one, group.cases.get(one) ?? row.check);
       group.checks.add(row.check);
       if (typeof row.measured === "number" && row.limit > 0) group.most = Math.max(group.most, row.measured / row.limit);
@@ -132,12 +134,13 @@ const groupTable = (groups, title) => groups.length <= FIRST + 2 ? groupRows(gro
 ];
 
 const groupRows = (groups, title) => el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title}, as a table` }, el("table", { class: "plain stack" },
-  el("thead", {}, el("tr", {}, ["Verdict", "Implementation", "Checks", "Cause", "Cases"].map((text) => el("th", { scope: "col" }, text)))),
+  el("thead", {}, el("tr", {}, ["Verdict", "Implementation", "Cause", "Checks", "Cases"].map((text) => el("th", { scope: "col" }, text)))),
   el("tbody", {}, groups.map((group) => el("tr", {},
     el("td", {}, badge(group.verdict)),
     el("td", { class: "isolate" }, dotted(D.implementations[group.implementation].name)),
-    el("th", { scope: "row", class: "mono" }, [...group.checks].slice(0, 3).join(", "), group.checks.size > 3 ? ` and ${group.checks.size - 3} more` : ""),
-    el("td", { class: "isolate" }, group.cause || (group.most ? `${number(Number(group.most.toPrecision(3)))} times its limit` : "")),
+    el("th", { scope: "row", class: "isolate" }, group.diagnosis || group.cause || (group.most ? `${number(Number(group.most.toPrecision(3)))} times its limit` : ""),
+      group.fix ? el("div", { class: "fix" }, `Fix: ${group.fix}`) : null),
+    el("td", { class: "mono" }, [...group.checks].slice(0, 3).join(", "), group.checks.size > 3 ? ` and ${group.checks.size - 3} more` : ""),
     el("td", {}, caseLinks(group)))))));
 
 const caseLinks = ({ cases, implementation }) => {

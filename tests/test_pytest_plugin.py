@@ -228,7 +228,7 @@ def test_xdist_ends_every_case_the_same(whole: tuple[int, str], project: Path) -
     found = re.findall(r"^\[gw\d\] \[ *\d+%\] (PASSED|FAILED|SKIPPED) (\S+)", output, re.MULTILINE)
     assert {name: end for end, name in found} == ENDS
     assert code == 1
-    assert "✕ fail  scale.survivors" in output
+    assert "✕ fail  survivors not scaled at output" in output
 
 
 def test_what_is_wrong_with_a_case_is_told_with_its_places(tmp_path: Path) -> None:

@@ -30,7 +30,10 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("gate", ("gate",)),
     (
         "doors",
-        ("session", "api", "harness", "commands", "cli", "__main__", "pytest_session", "pytest_items", "pytest_plugin"),
+        (
+            *("session", "api", "harness", "commands", "cli", "__main__"),
+            *("pytest_session", "pytest_items", "pytest_report", "pytest_plugin"),
+        ),
     ),
 )
 ORDER = tuple(unit for _, units in FLOORS for unit in units)

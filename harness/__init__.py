@@ -6,6 +6,9 @@ version: the Python API (harness/api.py) is imported when one of its names is fi
 
 from harness.version import __version__ as __version__
 
+#: What a user calls; `dir(harness)` lists it.
+_PUBLIC = ("Result", "Runner", "assert_parity", "pair", "run")
+
 MYPY = False  # what type checkers take for true
 if MYPY:
     from harness.api import Result as Result
@@ -15,13 +18,16 @@ if MYPY:
     from harness.pairs.api import pair as pair
 else:
 
-    def __getattr__(name):
-        if name in ("Result", "Runner", "assert_parity", "run"):
-            from harness import api
+    def __dir__():
+        return ["__version__", *_PUBLIC]
 
-            return getattr(api, name)
+    def __getattr__(name):
         if name == "pair":
             from harness.pairs.api import pair
 
             return pair
+        if name in _PUBLIC:
+            from harness import api
+
+            return getattr(api, name)
         raise AttributeError(f"module 'harness' has no attribute {name!r}")

@@ -34,9 +34,13 @@ if TYPE_CHECKING:
 Case: TypeAlias = str | Path | Variant | Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+#: Lines of a summary that the `repr` of a result shows.
+LINES = 10
+
+
+@dataclass(frozen=True, repr=False)
 class Result:
-    """How a run ended.
+    """How a run ended. Its `repr` is the first lines of the summary; a notebook shows it as a table of cases and implementations.
 
     rows       one for each (case, implementation, check), in the order of the cases.
     exit_code  what `harness run` would have exited with; 0 (`Exit.OK`) means no unexplained difference.
@@ -46,6 +50,19 @@ class Result:
     rows: tuple[Row, ...]
     exit_code: Exit
     summary: str
+
+    def __repr__(self) -> str:
+        """The summary's last three lines, how it ended, below as many of its first ones as make ten."""
+        lines = self.summary.splitlines()
+        if len(lines) > LINES:
+            left = len(lines) - LINES + 1
+            lines = [*lines[: LINES - 4], f"… {left} more lines: print(result.summary)", *lines[-3:]]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from harness.reporting.notebook import matrix
+
+        return matrix(self.rows, self.summary)
 
     @property
     def frame(self) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import pytest
 from harness.cases import load
 from harness.errors import UserError
 from harness.execution.plan import expand
-from harness.pytest_session import PROPERTY, shared_runner
+from harness.pytest_session import PROPERTY, shared_runner, store
 from harness.records import BackendRef, Compared, Row, Variant, Verdict
 from harness.reporting.groups import Group, grouped
 from harness.reporting.summary import clean, figures, plural
@@ -95,6 +95,7 @@ class CaseItem(pytest.Item):
         """Compare. Raises Differs; skips where the implementation cannot express the case."""
         # The file's variants are kept by the items; the workers' arrays are made for the variant at hand alone.
         (event,) = shared_runner(self.config).run([self.variant], lambda ref: ref.label == self.ref.label)
+        store(self.config, event)
         outcome = worst(row.verdict for row in event.rows) or Verdict.ERROR
         if outcome is Verdict.UNSUPPORTED and any(row.verdict in COMPARED for row in event.rows):
             outcome = worst(row.verdict for row in event.rows if row.verdict in COMPARED) or outcome

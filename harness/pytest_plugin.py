@@ -28,7 +28,7 @@ _NOTHING_COMPARED = 10
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The ini option `harness_cases` and `--harness-backend`."""
+    """The ini option `harness_cases`, `--harness-backend` and `--parity-report`."""
     parser.addini(
         "harness_cases",
         "patterns of case files, seen from the root directory, instead of every case in a folder named `cases`",
@@ -43,12 +43,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAME",
         help="run cases only with this backend, implementation or pattern; may be repeated",
     )
+    group.addoption(
+        "--parity-report",
+        metavar="DIR",
+        help="store what the case files' tests compare in DIR, with its page, as `harness run --out DIR` does",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the mark of all cases known, and count them where reports arrive."""
     config.addinivalue_line("markers", "parity: a case file's comparison of one implementation with the reference")
     config.pluginmanager.register(_Tally(), "parity-harness-tally")
+    if config.getoption("--parity-report") and not config.option.collectonly:
+        from harness.pytest_report import Report
+
+        config.pluginmanager.register(Report(config), "parity-harness-report")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

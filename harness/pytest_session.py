@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from harness.records import Compared
+    from harness.reporting.writer import Writer
     from harness.running import Runner
 
 #: Name of the item property that says how a case ended; the sum of a session is made from it.
 PROPERTY = "parity"
 _runner = pytest.StashKey["Runner"]()
+#: Where `--parity-report` stores what this process compares.
+WRITER = pytest.StashKey["Writer"]()
 
 
 def shared_runner(config: pytest.Config) -> Runner:
@@ -25,3 +29,10 @@ def shared_runner(config: pytest.Config) -> Runner:
         config.stash[_runner] = runner = Runner()
         config.add_cleanup(runner.close)
     return config.stash[_runner]
+
+
+def store(config: pytest.Config, event: Compared) -> None:
+    """Store a comparison, where a report was asked for."""
+    writer: Writer | None = config.stash.get(WRITER, None)
+    if writer is not None:
+        writer.add(event)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ import harness
 from harness.cases import load
 from harness.cli import main
 from harness.errors import UserError
+from harness.reporting.notebook import matrix
 from harness.reporting.store import read
 
 CASE: dict[str, Any] = {
@@ -155,3 +158,30 @@ def test_importing_the_package_imports_nothing_but_its_version() -> None:
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[1])
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         harness.nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_a_result_shows_itself_in_ten_lines(folder: Path) -> None:
+    wrong = harness.run("cases/wrong")
+    assert repr(wrong) == wrong.summary and len(repr(wrong).splitlines()) <= 10
+    assert "✕ fail  my-port: " in repr(wrong) and repr(wrong).endswith("The backends differ.")
+    long = dataclasses.replace(wrong, summary="\n".join(map(str, range(40))))
+    assert repr(long).splitlines() == [*"012345", "… 31 more lines: print(result.summary)", "37", "38", "39"]
+
+
+def test_a_notebook_shows_the_worst_verdict_of_each_case_and_implementation(folder: Path) -> None:
+    page = harness.run("cases")._repr_html_()
+    lines = re.findall(r"<tr>(.*?)</tr>", page)
+    assert [re.findall(r"<th[^>]*>(.*?)</th>", line)[0] for line in lines[1:]] == [
+        "cases/wrong/case.yaml",
+        "cases/right/case.yaml",
+    ]
+    assert "✕ fail</td>" in lines[1] and "✕ fail" not in lines[2]
+    assert 'title="value.y: ' in lines[1] or 'title="scale.' in lines[1]
+    assert matrix((), "<b>") == "<pre>&lt;b&gt;</pre>"
+    hostile = dataclasses.replace(harness.run("cases/right").rows[0], case="<script>", name="\"'><b>")
+    assert "<script>" not in matrix((hostile,), "") and "<b>" not in matrix((hostile,), "")
+
+
+def test_dir_lists_the_api() -> None:
+    assert dir(harness) == ["Result", "Runner", "__version__", "assert_parity", "pair", "run"]
+    assert all(getattr(harness, name) is not None for name in dir(harness))

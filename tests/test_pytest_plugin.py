@@ -14,6 +14,8 @@ from xml.etree import ElementTree
 import pytest
 
 from harness.pytest_plugin import is_case
+from harness.reporting.store import read
+from harness.reporting.summary import headline
 
 ROOT = Path(__file__).parents[1]
 DROPOUT = """about: Dropout in NumPy.
@@ -365,3 +367,49 @@ def test_a_project_with_a_harness_of_its_own_keeps_its_tests(own: dict[str, str]
     assert code == 0, output
     assert "1 passed" in output
     assert output.count("named harness of its own") == 1
+
+
+@pytest.mark.parametrize("extra", [(), ("-n", "2", "--dist", "load")], ids=["one process", "xdist"])
+def test_a_session_leaves_the_report_that_a_run_leaves(project: Path, tmp_path: Path, extra: tuple[str, ...]) -> None:
+    if extra:
+        pytest.importorskip("xdist")
+    plugins = ("harness.pytest_plugin", *(("xdist",) if extra else ()))
+    folder = tmp_path / "report"
+    code, output = call(
+        project, f"--parity-report={folder}", "cases/drop.yaml", "cases/port.yaml", *extra, plugins=plugins
+    )
+    assert code == 1
+    assert f"parity-harness: {headline(read(folder))}; {folder / 'report.html'}" in output
+    stored = read(folder)
+    assert not stored.meta["interrupted"] and stored.exit_code == 1
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "run", "cases/drop.yaml", "cases/port.yaml", "--out", str(tmp_path / "run")],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 1, done.stderr
+    run = read(tmp_path / "run")
+    told = {(row.case, row.name, row.check, row.verdict, row.diagnosis) for row in run.rows()}
+    assert {(row.case, row.name, row.check, row.verdict, row.diagnosis) for row in stored.rows()} == told
+    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in (tmp_path / "run").iterdir())
+    assert {(case["id"], mask["backend"]) for case, mask, _ in stored.masks_by_case()} == {
+        (case["id"], mask["backend"]) for case, mask, _ in run.masks_by_case()
+    }
+
+
+def test_a_report_of_a_session_that_stopped_says_so_and_one_of_nothing_is_none(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "report"
+    _, output = call(project, f"--parity-report={folder}", "-x", "cases/port.yaml", "cases/drop.yaml")
+    assert read(folder).meta["interrupted"], output
+    assert (
+        "no report: no case file was run" in call(project, f"--parity-report={tmp_path / 'none'}", "-k", "nothing")[1]
+    )
+    assert not (tmp_path / "none").exists()
+    (tmp_path / "file").write_text("")
+    command = [sys.executable, "-m", "pytest", "-p", "harness.pytest_plugin", f"--parity-report={tmp_path / 'file'}"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr.count("Traceback")) == (4, 0) and "file: is no folder" in done.stderr

@@ -54,6 +54,18 @@ def merge(runs: Sequence[StoredRun], folder: Path, command: Sequence[str] = ()) 
         cases += [run.cases[position] for _, run in sorted(parts.items()) if position < len(run.cases)]
     if len({case["id"] for case in cases}) != len(cases):
         raise UserError("a case is in two shards: they are not of one run")
+    return joined(runs, cases, folder, command, interrupted=any(run.meta["interrupted"] for run in runs))
+
+
+def joined(
+    runs: Sequence[StoredRun],
+    cases: Sequence[Mapping[str, Any]],
+    folder: Path,
+    command: Sequence[str] = (),
+    *,
+    interrupted: bool,
+) -> Path:
+    """Store all that some runs compared as one run of these cases, whatever comparisons of a case each of them made."""
     texts = {path: text for run in runs for path, text in run.sources.items()}
     sources = {case["path"]: texts[case["path"]] for case in cases}
     with Writer(folder, cases, sources, command) as writer:
@@ -62,7 +74,7 @@ def merge(runs: Sequence[StoredRun], folder: Path, command: Sequence[str] = ()) 
         writer.machine = _machine([run.meta["machine"] for run in runs])
         writer.started = min(datetime.datetime.fromisoformat(run.meta["started"]) for run in runs)
         writer.seconds = sum(float(run.meta["seconds"]) for run in runs)
-        return writer.finish(interrupted=any(run.meta["interrupted"] for run in runs))
+        return writer.finish(interrupted=interrupted)
 
 
 def _machine(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

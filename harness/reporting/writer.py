@@ -103,6 +103,11 @@ class Writer:
         sources = {variant.path: variant.source for variant in variants}
         return cls(folder, [describe(variant) for variant in variants], sources, command, shard)
 
+    @property
+    def comparisons(self) -> int:
+        """How many comparisons were added so far."""
+        return len(self._blocks)
+
     def __enter__(self) -> Writer:
         """Open the temporary files."""
         self._partial = files.partial_folder(self.folder)
@@ -186,7 +191,7 @@ class Writer:
             )
 
     def adopt(self, run: StoredRun, wanted: Container[str]) -> None:
-        """Take over the rows, masks and tracebacks of whole cases from another stored run."""
+        """Take over the rows, masks and tracebacks of cases from another stored run; others may bring more of the same cases."""
         for number, (key, rows) in enumerate(itertools.groupby(run.rows(), key=lambda row: (row.case, label(row)))):
             if key[0] not in wanted:
                 continue
@@ -197,8 +202,8 @@ class Writer:
         for case in run.cases:
             if case["id"] in wanted:
                 self._kept.adopt(run.folder, ARRAYS, case.get("kept", []), self._order[case["id"]])
-                self._details[self._order[case["id"]]] = case["details"]
-                self._profiles[self._order[case["id"]]] = case.get("profiles", [])
+                self._details.setdefault(self._order[case["id"]], []).extend(case["details"])
+                self._profiles.setdefault(self._order[case["id"]], []).extend(case.get("profiles", []))
         for case, entry, mask in run.masks_by_case():
             if case["id"] in wanted:
                 index = self._order[case["id"]]
@@ -293,7 +298,7 @@ class Writer:
             "frameworks": [dict(zip(FRAMEWORK, v, strict=True)) for v in sorted(self._versions)],
             "shard": self.shard,
             "cases": len(self.cases),
-            "comparisons": len(self._blocks),
+            "comparisons": self.comparisons,
             "rows": self.tally.total(),
             "counts": {name: count for name, count in counts.items() if count},
             "interrupted": interrupted,

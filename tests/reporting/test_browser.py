@@ -184,7 +184,7 @@ def test_a_case_says_everything(visit, small):
         "One input mask for the whole sequence.",
         "gates read in the order i, f, o, g",
         "Fix: split the weights as i, f, g, o",
-        "(0, 3, 2)",
+        "worst at (0, 3, 2)",
         "draws at every step",
         "Fatal Python error: Segmentation fault",
         "harness run 'cases/lstm/variational.yaml::[rate=0.5]'",

@@ -48,15 +48,17 @@ const differenceOf = (name, row) => {
 // All that one cause explains of an implementation: the cause, its fix, and the checks that it shows in.
 const causeOf = (name, rows) => {
   const [first] = rows;
-  const times = ({ measured, limit }) => typeof measured === "number" && limit > 0 && measured > limit ? `${number(Number((measured / limit).toPrecision(3)))} times` : "";
+  const seen = ({ measured, limit, where, cause }) => [
+    typeof measured === "number" && limit > 0 && measured > limit ? `${number(Number((measured / limit).toPrecision(3)))} times its limit` : "",
+    where ? `worst at ${where}` : "", cause].filter(Boolean).join("; ");
   return el("article", { class: `difference v-${first.verdict.name}` },
     el("header", {}, badge(first.verdict), el("span", { class: "isolate" }, name)),
     el("p", { class: "cause isolate" }, first.diagnosis),
     first.fix ? el("p", { class: "fix isolate" }, `Fix: ${first.fix}`) : null,
     first.proof ? el("p", { class: "soft isolate" }, first.proof) : null,
-    el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `What it explains of ${name}` }, el("table", { class: "plain" },
-      el("thead", {}, el("tr", {}, ["Check", "Seed", "Measured", "Limit", "", "Worst at", "Seen"].map((text) => el("th", { scope: "col" }, text)))),
-      el("tbody", {}, rows.map((row) => el("tr", {}, el("th", { scope: "row", class: "mono" }, row.check), el("td", {}, row.seed), el("td", {}, number(row.measured)), el("td", {}, number(row.limit)), el("td", {}, times(row)), el("td", { class: "isolate" }, row.where), el("td", { class: "isolate" }, row.cause)))))),
+    el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `What it explains of ${name}` }, el("table", { class: "plain stack" },
+      el("thead", {}, el("tr", {}, ["Check", "Seed", "Measured", "Limit", "Seen"].map((text) => el("th", { scope: "col" }, text)))),
+      el("tbody", {}, rows.map((row) => el("tr", {}, el("th", { scope: "row", class: "mono" }, row.check), el("td", {}, row.seed), el("td", { class: "figure" }, number(row.measured)), el("td", { class: "figure" }, number(row.limit)), el("td", { class: "isolate" }, seen(row))))))),
     first.place ? el("p", { class: "figures" }, el("span", { class: "isolate" }, first.place)) : null);
 };
 

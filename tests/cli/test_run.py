@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import time
 
@@ -25,7 +26,9 @@ def test_a_difference_gives_1(harness, case, execution, verdict):
     execution.verdicts["torch"] = [("value.y", Verdict.PASS), ("mask.rate", verdict)]
     code, out, _ = harness("run", "cases")
     assert code == 1
-    assert "torch: torch.nn.Dropout  mask.rate" in out
+    assert re.search(
+        rf"\S {verdict.replace('_', ' ')}  torch: torch\.nn\.Dropout: mask\.rate\n    2 checks in 2 variants of ", out
+    )
     failed = verdict in (Verdict.ERROR, Verdict.CRASH, Verdict.TIMEOUT)
     line = "The backends differ." if verdict == "fail" else "No check failed, but"
     assert ("Something could not be compared." if failed else line) in out
@@ -36,7 +39,10 @@ def test_what_is_explained_gives_0_and_is_shown(harness, case, execution, verdic
     execution.verdicts["torch"] = [("mask.rate", verdict)]
     code, out, _ = harness("run", "cases")
     assert code == 0
-    assert "torch: torch.nn.Dropout" in out
+    assert f"2 {verdict}" in out and "\n-v tells " in f"\n{out}"
+    code, out, _ = harness("run", "cases", "-v")
+    assert code == 0
+    assert "torch: torch.nn.Dropout  mask.rate" in out
 
 
 def test_interrupted_gives_2_and_keeps_what_was_done(harness, case, execution, tmp_path):

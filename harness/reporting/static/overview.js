@@ -138,7 +138,7 @@ const groupRows = (groups, title) => el("div", { class: "scroll", tabindex: "0",
   el("tbody", {}, groups.map((group) => el("tr", {},
     el("td", {}, badge(group.verdict)),
     el("td", { class: "isolate" }, dotted(D.implementations[group.implementation].name)),
-    el("th", { scope: "row", class: "isolate" }, group.diagnosis || group.cause || (group.most ? `${number(Number(group.most.toPrecision(3)))} times its limit` : ""),
+    el("th", { scope: "row", class: "isolate" }, group.diagnosis || group.cause || (group.most ? `${number(Number(group.most.toPrecision(3)))} times its limit` : group.verdict.meaning),
       group.fix ? el("div", { class: "fix" }, `Fix: ${group.fix}`) : null),
     el("td", { class: "mono" }, [...group.checks].slice(0, 3).join(", "), group.checks.size > 3 ? ` and ${group.checks.size - 3} more` : ""),
     el("td", {}, caseLinks(group)))))));

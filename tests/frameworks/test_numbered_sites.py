@@ -19,7 +19,7 @@ MODEL = {"vocabulary": 7, "features": 3, "units": 3, "layers": LAYERS}
 DROPPED = [at("weight.recurrent", 0.3, "inputs")]
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch", pytest.param("jax", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("backend", ["numpy", "torch", pytest.param("jax", marks=pytest.mark.exhaustive)])
 def test_a_deep_language_model(backend: str) -> None:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")

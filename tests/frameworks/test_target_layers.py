@@ -41,7 +41,7 @@ def differences(file: str, framework: str, function: str, draws: str = "native")
     return {row.check: reason(row) for row in found.rows if row.verdict is not Verdict.PASS}
 
 
-@pytest.mark.parametrize("draws", ["native", "replay"])
+@pytest.mark.parametrize("draws", ["native", pytest.param("replay", marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize(("file", "framework"), BUILDING)
 def test_initial_weights_are_no_dropout(file: str, framework: str, draws: str) -> None:
     assert differences(file, framework, "built_in_the_call", draws) == {}

@@ -46,7 +46,7 @@ def judge(
         changes += _compare(key, baseline, now, partial, headroom)
     # An expired difference is told once, as what it is.
     kept = [c for c in changes if c.kind is not Kind.DIFFERENCE or (c.case, c.implementation, c.check) not in excused]
-    return sorted(_with_rows(kept, run.rows()), key=lambda change: change.kind)
+    return list(_with_rows(sorted(kept, key=lambda change: change.kind), run.rows()))
 
 
 def _with_rows(changes: list[Change], rows: Iterable[Row]) -> Iterator[Change]:
@@ -61,10 +61,16 @@ def _with_rows(changes: list[Change], rows: Iterable[Row]) -> Iterator[Change]:
             known = worst.get((*key, row.check))
             if known is None or severity(row.verdict) < severity(known.verdict):
                 worst[*key, row.check] = row
+    told: set[tuple[str, str]] = set()
     for change in changes:
         found = worst.get((change.case, change.implementation, change.check))
         place = found.place if found else places.get((change.case, change.implementation), "")
-        cause = reason(found) if found and change.kind in _TOLD else ""
+        cause = ""
+        if found and change.kind in _TOLD:
+            # One cause shows in many checks: its proof and fix are told in the first.
+            key = (plain_label(found), found.diagnosis)
+            cause = reason(found, whole=key not in told)
+            told.add(key)
         yield dataclasses.replace(change, cause=change.cause or cause, place=change.place or place)
 
 

@@ -235,6 +235,8 @@ def test_another_result_is_chosen_in_the_url(visit, small):
     page.locator(".pickable[data-of='gradient.x']").focus()
     page.keyboard.press("Enter")
     page.wait_for_function("() => location.hash.includes('of=gradient.x')")
+    # The page is drawn by the event that follows the change of the address.
+    page.wait_for_selector(".pickable[data-of='gradient.x'][aria-current]")
     assert page.locator(".pickable[aria-current]").get_attribute("data-of") == "gradient.x"
     assert page.evaluate("document.activeElement.dataset.of") == "gradient.x"
     assert "all" in cards(page, "numbers").first.locator("svg").last.text_content()

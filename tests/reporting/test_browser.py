@@ -141,12 +141,14 @@ def test_search_and_filter_are_in_the_url(visit, small):
     page.keyboard.press("/")
     page.keyboard.type("plain")
     page.wait_for_function("() => location.hash.includes('q=plain')")
+    page.wait_for_function("() => document.querySelectorAll('.matrix tbody th a').length === 1")
     assert page.locator(".matrix tbody th a").all_inner_texts() == ["plain"]
     assert page.locator(".status").inner_text() == "1 case of 2 shown"
     page.locator("#search").fill("")
     page.wait_for_function("() => !location.hash.includes('q=')")
     page.locator("#counts button[data-verdict=crash]").click()
     page.wait_for_function("() => location.hash.includes('show=crash')")
+    page.wait_for_function("() => document.querySelectorAll('.matrix tbody th a').length === 1")
     assert page.locator(".matrix tbody th a").all_inner_texts() == ["variational"]
     assert page.locator("#counts button[data-verdict=crash]").get_attribute("aria-pressed") == "true"
 

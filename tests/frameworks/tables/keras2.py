@@ -50,7 +50,7 @@ CASES = {
         "implementation 1": full(GATEWISE[0], options={"unroll": True, "implementation": 1}),
         "gatewise": full(*GATEWISE),
         "stepwise": full(*STEPWISE, options=TRACED),
-        "stack": full(*STEPWISE, *AROUND, layers=3, options=TRACED),
+        "stack": full(*STEPWISE, *AROUND, layers=3, options=TRACED, exhaustive=True),
         "last step": case(*GATEWISE, units=4, options={**TRACED, "unroll": True}),
         "backwards": full(*STEPWISE, go_backwards=True, options=TRACED),
         "hard": full(*LOCKED, recurrent_activation="hard_sigmoid_keras2"),
@@ -78,7 +78,7 @@ CASES = {
     },
     ("encoder_decoder", KERAS + "LSTM"): {
         "gatewise": full(*halves(*GATEWISE, *AROUND), layers=2, differs=NO_ONE),
-        "stepwise": full(*halves(*STEPWISE, *AROUND), layers=2, options=TRACED),
+        "stepwise": full(*halves(*STEPWISE, *AROUND), layers=2, options=TRACED, exhaustive=True),
     },
     ("encoder_decoder", KERAS + "LSTMCell"): {
         "tied": case(*halves(*GATEWISE), units=4, tied=True, return_state=True, differs=NO_ONE),

@@ -18,7 +18,10 @@ BEGIN, END = "<!-- import graph: python docs/import_graph.py --write -->", "<!--
 #: The floors of the house, the lowest first: (what it is, its packages and single files). Who stands on one may import what
 #: stands before it, on its own floor too.
 FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("words", ("version", "tape", "noises", "registry", "errors", "rounding", "traces", "records", "internal")),
+    (
+        "words",
+        ("version", "tape", "noises", "formats", "registry", "errors", "rounding", "traces", "records", "internal"),
+    ),
     ("frameworks", ("frameworks.contract", "frameworks.*", "worker")),
     ("facts", ("layers", "environments", "streams")),
     ("cases", ("cases",)),

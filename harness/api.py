@@ -40,7 +40,7 @@ LINES = 10
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """How a run ended. Its `repr` is the first lines of the summary; a notebook shows it as a table of cases and implementations.
+    """How a run ended. Its `repr` is the summary in ten lines at most; a notebook shows a table of cases and implementations.
 
     rows       one for each (case, implementation, check), in the order of the cases.
     exit_code  what `harness run` would have exited with; 0 (`Exit.OK`) means no unexplained difference.
@@ -52,7 +52,7 @@ class Result:
     summary: str
 
     def __repr__(self) -> str:
-        """The summary's last three lines, how it ended, below as many of its first ones as make ten."""
+        """The summary; of a long one its beginning, and the three lines that say how the run ended."""
         lines = self.summary.splitlines()
         if len(lines) > LINES:
             left = len(lines) - LINES + 1

@@ -22,15 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Float64 = NDArray[np.float64]
+from harness.formats import UNIT_ROUNDOFF as UNIT_ROUNDOFF
+from harness.formats import noise_size
 
-# Half the distance between 1 and the next number of each format: p significant bits give 2**-p.
-UNIT_ROUNDOFF: dict[str, float] = {
-    "float16": 2.0**-11,
-    "bfloat16": 2.0**-8,
-    "float32": 2.0**-24,
-    "float64": 2.0**-53,
-}
+Float64 = NDArray[np.float64]
 
 # The largest error of a result too small for a normal number. XLA and TensorFlow flush subnormals of float32, float64
 # and bfloat16 to zero on CPUs, which costs up to the smallest normal number. float16 arithmetic passes through float32
@@ -72,14 +67,9 @@ class Rounding:
 
     @classmethod
     def of(cls, dtype: Any, seed: int) -> Rounding:
-        """The noise of `dtype` from a NumPy seed. Raises ValueError for an unknown dtype.
-
-        float64 gets 2 u: the reference computes in float64 itself, which would round smaller noise away, and its own
-        rounding errors are as large as those of what it judges.
-        """
+        """The noise of `dtype` from a NumPy seed, of `noise_size`. Raises ValueError for an unknown dtype."""
         name = _name(dtype)
-        u = UNIT_ROUNDOFF[name] * (2.0 if name == "float64" else 1.0)
-        return cls(u, np.random.default_rng(seed), UNDERFLOW[name])
+        return cls(noise_size(name), np.random.default_rng(seed), UNDERFLOW[name])
 
     def perturb(self, value: Any, magnitude: Any) -> Float64:
         """``value + u xi magnitude``, xi uniform in (-1, 1); `magnitude` >= 0 broadcasts to the shape of `value`."""

@@ -60,6 +60,9 @@ def judge(
     stage   2 where the passes were made because a first result was suspicious.
     """
     owed = planned(context, chosen(job.variant), job.backend)
+    if not owed:
+        nothing = Finding("checks.planned", Verdict.ERROR, cause="no check applies to this case: nothing was compared")
+        return Judged(gathered(job, [nothing], today))
     owed = {name: check for name, check in owed.items() if wanted is None or name in wanted}
     job = read(job, context)
     evidence = Evidence(context, job.passes, job=job, stage=stage)
@@ -79,10 +82,10 @@ def compare(job: JobResult, context: Context, today: datetime.date) -> Judged:
     try:
         if job.backend.recorded is not None:
             return Judged(_recorded(job, context, today))
-        finding = _nothing_to_judge(job, context)
-        if finding is not None:
-            return Judged(gathered(job, [finding], today))
-        return _presented(judge(job, context, today))
+        if job.verdict is not None:
+            return Judged(gathered(job, [_without_passes(job, job.verdict)], today))
+        judged = judge(job, context, today)
+        return judged if judged.evidence is None else _presented(judged, judged.evidence)
     except Exception as error:
         return Judged(noted(gathered(job, (), today), [failure(error, "it was compared")]))
 
@@ -99,21 +102,15 @@ def _recorded(job: JobResult, context: Context, today: datetime.date) -> Compare
     return noted(dataclasses.replace(gathered(job, findings, today), charts=figures), phases.failures)
 
 
-def _nothing_to_judge(job: JobResult, context: Context) -> Finding | None:
-    """The one finding of a job that has no passes to judge, or no check to judge them by."""
-    if job.verdict is not None:
-        name = AVAILABLE if job.missing else job.check or RAN
-        seed = str(job.failed.seed) if job.failed else ""
-        return Finding(name, job.verdict, cause=job.message, seed=seed)
-    if not planned(context, chosen(job.variant), job.backend):
-        return Finding("checks.planned", Verdict.ERROR, cause="no check applies to this case: nothing was compared")
-    return None
+def _without_passes(job: JobResult, verdict: Verdict) -> Finding:
+    """The one finding of a job that has no passes to judge."""
+    name = AVAILABLE if job.missing else job.check or RAN
+    return Finding(name, verdict, cause=job.message, seed=str(job.failed.seed) if job.failed else "")
 
 
-def _presented(judged: Judged) -> Judged:
+def _presented(judged: Judged, evidence: Evidence) -> Judged:
     """The same with what a report shows: masks, profile, charts, and the arrays where they differ."""
-    compared, evidence = judged.compared, judged.evidence
-    assert evidence is not None
+    compared = judged.compared
     phases = Phases()
     compared = dataclasses.replace(
         compared,

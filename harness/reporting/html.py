@@ -126,11 +126,6 @@ def embedded(value: object) -> str:
     return base64.b64encode(packed).decode()
 
 
-def unpacked(text: str) -> Any:
-    """What `embedded` was given; as the page's script unpacks it."""
-    return json.loads(zlib.decompress(base64.b64decode(text), wbits=-15))
-
-
 def _trusted(text: str, element: str) -> Any:
     """Our own file as markup. It must not hold the end of its element, whatever is edited there."""
     import markupsafe

@@ -83,10 +83,12 @@ def test_two_stages_decide_by_their_thresholds() -> None:
     assert (design.outright, design.first) == (5e-11, 1e-4)
     assert design.second == pytest.approx(5e-7)
     first = {0.2: Stage.ACCEPT, 1.1e-4: Stage.ACCEPT, 1e-4: Stage.AGAIN, 6e-11: Stage.AGAIN, 5e-11: Stage.REJECT}
-    assert {p: design.judge(p) for p in first} == first
-    assert design.judge(math.nan) is Stage.REJECT
-    assert [design.judge(p, stage=2) for p in (6e-7, 4e-7, 1e-4)] == [Stage.ACCEPT, Stage.REJECT, Stage.ACCEPT]
-    assert design.judge(math.nan, stage=2) is Stage.REJECT
+    assert {p: design.judge(outcome(p)) for p in first} == first
+    second = {6e-7: Stage.ACCEPT, 4e-7: Stage.REJECT, 1e-4: Stage.ACCEPT}
+    assert {p: design.judge(outcome(p), stage=2) for p in second} == second
+    for stage in (1, 2):
+        assert design.judge(outcome(math.nan), stage) is Stage.REJECT
+        assert design.judge(outcome(1.0, draws=0), stage) is Stage.REJECT, "nothing was drawn, so nothing passes"
 
 
 @pytest.mark.parametrize("tests", [1, 7, 100])

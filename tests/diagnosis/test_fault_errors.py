@@ -95,6 +95,7 @@ def test_no_fault_of_the_catalogue_fails(name: str) -> None:
     setting = first_setting(CASES[name])
     wide = {key: draw.repeat(2, axis=-1) for key, draw in setting.draws.items()}
     flat = {key: draw.reshape(-1) for key, draw in setting.draws.items()}
+    fits = 0
     for fault in catalogue(setting):
         for draws in (setting.draws, {}, wide, flat):
             for train in (True, False):
@@ -102,3 +103,5 @@ def test_no_fault_of_the_catalogue_fails(name: str) -> None:
                     planted([fault])(setting.changed(draws=draws, train=train))
                 except DoesNotFit:
                     continue
+                fits += 1
+    assert fits

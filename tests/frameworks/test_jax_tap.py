@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from harness.frameworks.contract.adapter import Unsupported
 from harness.frameworks.jax import tap as jax_tap
-from harness.frameworks.jax.base import precision
+from harness.frameworks.jax.lazy import precision
 from harness.frameworks.jax.program import Program
 from harness.tape import BERNOULLI, NORMAL, Draw, TapeMismatch, decisions
 

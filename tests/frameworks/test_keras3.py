@@ -97,7 +97,7 @@ every_case = pytest.mark.parametrize("case", CASES, ids=[f"{case[1]}-{n}" for n,
 def test_own_draws(case: Case) -> None:
     """Outputs and gradients are the reference's on the recorded draws; a recorded run replayed is the same to the bit.
 
-    On JAX it is another program to XLA, which may round otherwise.
+    On JAX it is another program to XLA, whose gradients may be rounded otherwise.
     """
     job = call(case)
     result = job.run()
@@ -106,10 +106,9 @@ def test_own_draws(case: Case) -> None:
     again = job.run()
     assert same(result.outputs, again.outputs)
     replayed = job.run(tape=plain(job.sites, result.draws))
+    assert same(result.outputs, replayed.outputs)
     assert job.worst(replayed) <= 1.0
-    if BACKEND != "jax":
-        assert same(result.outputs, replayed.outputs)
-        assert same(result.gradients, replayed.gradients)
+    assert BACKEND == "jax" or same(result.gradients, replayed.gradients)
 
 
 @every_case

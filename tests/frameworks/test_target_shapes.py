@@ -9,7 +9,7 @@ import pytest
 from simulated import variant
 from target_cases import differences
 
-from harness.frameworks.contract.shapes import WrongShape, compare_shapes, explained
+from harness.frameworks.contract.shapes import WrongShape, compare_shapes, explained, shape_of
 from harness.records import BackendRef
 from harness.running import run
 
@@ -75,4 +75,6 @@ def test_what_has_no_shape_yet_is_left_to_the_comparison() -> None:
     class Placeholder:
         shape = (None, 3)
 
+    assert shape_of(Placeholder()) is None
+    assert shape_of([[1.0], [1.0, 2.0]]) is None
     compare_shapes({"y": Placeholder(), "h": [[1.0], [1.0, 2.0]]}, {"y": (4, 3), "h": (2, 2)})

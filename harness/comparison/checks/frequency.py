@@ -44,7 +44,7 @@ def frequency(evidence: Evidence) -> Iterator[Finding]:
     design = staged().among(len(tested))
     key, outcome, lines, rate = min(tested, key=lambda item: item[1].p_value)
     axis = outcome.name.removeprefix("frequency.")
-    judged = design.judge(outcome.p_value, evidence.stage)
+    judged = design.judge(outcome, evidence.stage)
     seen = design.smallest_bias(lines, rate)
     note = f"{key} along {axis}: p = {outcome.p_value:.2g}, worst of {len(tested)} axes; "
     note += f"a single position off by {seen:.2g} would show" if seen < 1.0 else "too few to judge single positions"

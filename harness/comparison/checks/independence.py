@@ -41,7 +41,7 @@ def independence(evidence: Evidence) -> Iterator[Finding]:
         return
     design = staged().among(len(tested))
     key, outcome = min(tested, key=lambda item: item[1].p_value)
-    judged = design.judge(outcome.p_value, evidence.stage)
+    judged = design.judge(outcome, evidence.stage)
     note = f"{key} {outcome.name}: p = {outcome.p_value:.2g}, worst of {len(tested)} tests"
     what, _, axis = outcome.name.partition(".")
     seen = f"neighbours along {axis} are correlated ({outcome.measured:.2f})"

@@ -104,7 +104,7 @@ def noise(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(name, Verdict.ERROR, cause="no element shows the noise: nothing was compared")
             continue
         outcome = test(values, room)
-        judged = staged().judge(outcome.p_value, evidence.stage)
+        judged = staged().judge(outcome, evidence.stage)
         note = f"p = {outcome.p_value:.2g} over {outcome.draws} elements"
         what = {"noise.family": "is not normal", "noise.mean": "has another mean", "noise.spread": "has another spread"}
         cause = f"the noise over its standard deviation {what[name]}: {outcome.measured:.4g}, p = {outcome.p_value:.1g}"

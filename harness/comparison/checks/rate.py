@@ -35,7 +35,7 @@ def rate(evidence: Evidence) -> Iterator[Finding]:
         tested.append((found, rate_test(found.distinct[found.drawn_by_all], found.rate)))
     found, outcome = min(tested, key=lambda item: item[1].p_value)
     design = staged().among(len(tested))
-    judged = design.judge(outcome.p_value, evidence.stage)
+    judged = design.judge(outcome, evidence.stage)
     note = (
         f"{found.key}: p = {outcome.p_value:.2g} over {outcome.draws} draws, {shown(outcome.draws, found.rate, design)}"
     )

@@ -151,11 +151,11 @@ class TwoStage:
         """The same design for each of several tests, at the same level together."""
         return dataclasses.replace(self, tests=tests)
 
-    def judge(self, p_value: float, stage: int = 1) -> Stage:
-        """What one test's p-value of a stage decides; NaN rejects. The second stage always decides."""
-        if not p_value > (self.outright if stage == 1 else self.second):
+    def judge(self, outcome: Outcome, stage: int = 1) -> Stage:
+        """What one test of a stage decides; NaN rejects, and so does a test of nothing. The second stage always decides."""
+        if outcome.rejects(self.outright if stage == 1 else self.second):
             return Stage.REJECT
-        return Stage.AGAIN if stage == 1 and p_value <= self.first else Stage.ACCEPT
+        return Stage.AGAIN if stage == 1 and outcome.rejects(self.first) else Stage.ACCEPT
 
     def power(self, draws: int, probability: float, bias: float) -> float:
         """The probability that the exact binomial test of `draws` elements in two stages notices `probability + bias`."""

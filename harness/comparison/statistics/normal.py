@@ -54,12 +54,3 @@ def distribution_test(values: NDArray[Any], allowed: float = 0.0) -> Outcome:
     distance = float(max((steps[1:] - at).max(), (at - steps[:-1]).max()))
     p_value = min(1.0, 2.0 * math.exp(-2.0 * n * max(0.0, distance - allowed) ** 2))
     return Outcome("noise.distribution", distance, 0.0, p_value, n, "distance")
-
-
-def normal_tests(values: NDArray[Any], allowed: float = 0.0) -> list[Outcome]:
-    """The mean, spread and distribution tests of draws that should be standard normal; any shape, flattened.
-
-    allowed: the smallest bias that matters, for low precision draws, whose few values are no normal distribution: a
-    test rejects only what lies farther from normal than that.
-    """
-    return [test(values, allowed) for test in (mean_test, spread_test, distribution_test)]

@@ -18,6 +18,9 @@ DTYPES = ("float16", "bfloat16", "float32", "float64")
 #: Settings that need no word of an adapter, because every implementation of a kind that has them knows them.
 PLAIN_SETTINGS = ("units", "layers", "return_sequences", "return_state", "tied", "rate", "shared", "stddev")
 
+#: Settings of an LSTM's cell. No native layer has all of them; loops that write the formulas out have.
+FORMULA_SETTINGS = ("forget_bias", "peepholes", "cell_clip", "projection", "projection_clip", "recurrent_activation")
+
 #: In `Capabilities.shared`: every site that is not named there.
 EVERY = ""
 #: In `Shared.free`: every axis that is not in `always`.

@@ -20,6 +20,10 @@ UNIFORM = "uniform"
 #: Standard normal numbers.
 NORMAL = "normal"
 
+#: How a uniform on the left of a comparison decides, and the same comparison with it on the right.
+BELOW, ABOVE = "u <", "u >="
+OTHER_SIDE = {BELOW: ABOVE, ABOVE: BELOW}
+
 #: How many order statistics of an operation's result are kept; smaller results are kept whole, sorted.
 KEPT = 64
 #: Length of a fingerprint: order statistics, mean, mean of absolute values, root mean square.
@@ -138,6 +142,16 @@ def observe(backend: str, target: Any, request: Request) -> Trace:
         raise ProgramError("programs in %s cannot be observed" % backend)
     trace: Trace = module.observe(target, request)
     return trace
+
+
+def compared(rule: str, at: int, offset: float, other: float) -> Tuple[str, float]:
+    """The rule by which u + offset decides against a number, and the probability of true.
+
+    rule  how it would decide on the left. at  on which side it stands: 0 left, 1 right.
+    """
+    rule = rule if at == 0 else OTHER_SIDE[rule]
+    p = other - offset if rule == BELOW else 1.0 - (other - offset)
+    return rule, min(max(p, 0.0), 1.0)
 
 
 def fingerprint(values: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 from harness.frameworks.contract.adapter import Adapter, Job, Outcome
 from harness.frameworks.contract.places import Part, part_slots, place_of
 from harness.frameworks.jax.cache import use_compilation_cache
-from harness.frameworks.jax.lazy import jax
+from harness.frameworks.jax.lazy import precision
 from harness.frameworks.jax.program import Program
 from harness.frameworks.jax.tap import JaxTap, key
 from harness.tape import Draw, Slot
@@ -24,20 +24,6 @@ Function = Callable[[Any, Dict[str, Any]], Dict[str, Any]]
 #: Programs kept, least recently used first; bounded, so that memory stays flat as cases grow.
 KEPT = 128
 _PROGRAMS: "collections.OrderedDict[Tuple[Any, ...], Program]" = collections.OrderedDict()
-
-
-def precision(dtype: str) -> Any:
-    """A context in which 64-bit types exist exactly when the job is in float64.
-
-    It matters to more than the arithmetic: `jax.random.bernoulli` draws in the dtype of the probability, and a Python
-    float is float64 there, so float64 jobs draw other masks than float32 ones.
-    """
-    wide = dtype == "float64"
-    if hasattr(jax, "enable_x64"):
-        return jax.enable_x64(wide)
-    from jax.experimental import disable_x64, enable_x64
-
-    return enable_x64() if wide else disable_x64()
 
 
 class JaxAdapter(Adapter):

@@ -12,12 +12,10 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 import numpy as np
 
 from harness.frameworks.contract.adapter import Unsupported
+from harness.frameworks.jax.equations import NORMAL_FUNCTION, bind
 from harness.frameworks.jax.lazy import jax
 from harness.frameworks.jax.tap import JaxTap, Leaf, Loop, is_tapped, site_of
 from harness.tape import NORMAL, UNIFORM
-
-#: The jitted function inside `jax.random.normal` whose result is a real standard normal.
-NORMAL_FUNCTION = "_normal_real"
 
 _JIT = ("jit", "pjit")
 _REMAT = ("checkpoint", "remat", "remat2")
@@ -96,16 +94,6 @@ def _is_normal(eqn: Any) -> bool:
     return eqn.primitive.name in _JIT and eqn.params["name"] == NORMAL_FUNCTION
 
 
-def _bind(eqn: Any, values: Sequence[Any]) -> List[Any]:
-    """Apply one equation as it stands, in the context that it was traced in."""
-    bound = eqn.primitive.get_bind_params(eqn.params)
-    # jax < 0.8 gives (functions, parameters), later versions the parameters alone.
-    functions, params = bound if isinstance(bound, tuple) else ((), bound)
-    with eqn.ctx.manager:
-        result = eqn.primitive.bind(*(list(functions) + list(values)), **params)
-    return list(result) if eqn.primitive.multiple_results else [result]
-
-
 class Interpreter:
     """Evaluates jaxprs with the border open. `cache` keeps what is jitted inside, for evaluations outside of `jit`."""
 
@@ -135,7 +123,7 @@ class Interpreter:
             values = [read(atom) for atom in eqn.invars]
             count = len(self.leaves(eqn))
             if not count:
-                results = _bind(eqn, values)
+                results = bind(eqn, values)
             else:
                 results, fresh = self._open(eqn, values, count, source)
                 drawn.extend(fresh)
@@ -146,7 +134,7 @@ class Interpreter:
         """The results of an equation that draws `count` times, and the draws."""
         name = eqn.primitive.name
         if name == "random_bits" or _is_normal(eqn):
-            result = _bind(eqn, values)[0] if source is None else next(source)
+            result = bind(eqn, values)[0] if source is None else next(source)
             return [result], [result]
         tape = None if source is None else [next(source) for _ in range(count)]
         if name == "scan":

@@ -8,7 +8,7 @@ products instead of one; a dropped recurrent kernel is made once a call (Merity 
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from harness.frameworks.contract.adapter import Job, implementation
-from harness.frameworks.contract.capabilities import SCALES
+from harness.frameworks.contract.capabilities import FORMULA_SETTINGS, SCALES
 from harness.frameworks.contract.geometry import Geometry
 from harness.frameworks.contract.places import Part
 from harness.frameworks.jax.base import JaxAdapter
@@ -74,12 +74,7 @@ class Scan(Recipe, StackAdapter):
 
     settings = (
         *StackAdapter.settings,
-        "forget_bias",
-        "peepholes",
-        "cell_clip",
-        "projection",
-        "projection_clip",
-        "recurrent_activation",
+        *FORMULA_SETTINGS,
         "padding",
         "drop_leaving_state",
         "reset_after",

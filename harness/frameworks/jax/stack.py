@@ -15,8 +15,8 @@ from harness.frameworks.contract.adapter import PLAIN_SETTINGS, Job
 from harness.frameworks.contract.capabilities import Shared
 from harness.frameworks.contract.geometry import HALVES, Geometry, outputs_of, own_part
 from harness.frameworks.contract.places import Part, drawn_as, place_of
-from harness.frameworks.jax.base import Function, precision
-from harness.frameworks.jax.lazy import jnp
+from harness.frameworks.jax.base import Function
+from harness.frameworks.jax.lazy import jnp, precision
 from harness.frameworks.jax.pointwise import ROWS, ROWS_BECAUSE, ROWS_SHARED, Dropping
 from harness.tape import Slot
 

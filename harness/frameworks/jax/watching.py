@@ -9,101 +9,31 @@ uniform is followed through additions of a number to the comparison or the floor
 """
 
 import math
-import re
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from harness.frameworks.contract import users
-from harness.frameworks.contract.programs import DECISION, NORMAL, UNIFORM, Drawn, Step, fingerprint
-from harness.frameworks.jax.base import precision
+from harness.formats import noise_size
+from harness.frameworks.contract.programs import DECISION, NORMAL, UNIFORM, Drawn, Step, compared, fingerprint
+from harness.frameworks.jax.equations import (
+    CALLS,
+    COMPARED,
+    EXACT,
+    LIBRARY,
+    MOVES,
+    NORMAL_FUNCTION,
+    PRODUCTS,
+    UNIFORM_FUNCTION,
+    bind,
+    bind_wide,
+    evaluate_plain,
+    is_float,
+    line,
+    plain_scope,
+    takes_key,
+)
 from harness.frameworks.jax.program import live
 from harness.tape import TapeMismatch
-
-CALLS = (
-    "jit",
-    "pjit",
-    "closed_call",
-    "core_call",
-    "remat",
-    "remat2",
-    "checkpoint",
-    "custom_jvp_call",
-    "custom_vjp_call",
-)
-#: jitted functions of jax.random whose results are draws.
-UNIFORM_FUNCTION, NORMAL_FUNCTION = "_uniform", "_normal_real"
-
-MOVES = frozenset(
-    (
-        *(
-            "reshape",
-            "transpose",
-            "broadcast_in_dim",
-            "squeeze",
-            "expand_dims",
-            "slice",
-            "rev",
-            "copy",
-            "copy_p",
-            "split",
-        ),
-        *("stop_gradient", "convert_element_type", "dynamic_slice", "optimization_barrier", "sharding_constraint"),
-    )
-)
-EXACT = MOVES | frozenset(
-    (
-        *(
-            "concatenate",
-            "pad",
-            "gather",
-            "select_n",
-            "max",
-            "min",
-            "neg",
-            "abs",
-            "reduce_max",
-            "reduce_min",
-            "iota",
-            "sign",
-        ),
-        *(
-            "floor",
-            "ceil",
-            "round",
-            "clamp",
-            "scatter",
-            "dynamic_update_slice",
-            "sort",
-            "scatter-add",
-            "select_and_scatter_add",
-        ),
-    )
-)
-PRODUCTS = frozenset(("dot_general", "conv_general_dilated", "reduce_sum", "cumsum", "reduce_window_sum"))
-#: jitted functions of JAX's own whose names have no underscore.
-LIBRARY = frozenset(
-    [
-        "clip",
-        "gelu",
-        "silu",
-        "relu",
-        "relu6",
-        "elu",
-        "selu",
-        "celu",
-        "glu",
-        "softplus",
-        "log_softmax",
-        "softmax",
-        "leaky_relu",
-        "logsumexp",
-        "norm",
-    ]
-)
-COMPARED = {"lt": "u <", "le": "u <", "ge": "u >=", "gt": "u >="}
-OTHER_SIDE = {"u <": "u >=", "u >=": "u <"}
-ROUNDOFF = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float32": 2.0**-24, "float64": 2.0**-52}
 
 
 class Value(NamedTuple):
@@ -146,7 +76,7 @@ class Watcher:
             return Value(atom.val) if hasattr(atom, "val") else environment[atom]
 
         for eqn in live(jaxpr):
-            inner = "/".join(part for part in (scope, _plain_scope(str(eqn.source_info.name_stack))) if part)
+            inner = "/".join(part for part in (scope, plain_scope(str(eqn.source_info.name_stack))) if part)
             environment.update(zip(eqn.outvars, self._equation(eqn, [read(atom) for atom in eqn.invars], inner)))
         return [read(atom) for atom in jaxpr.outvars]
 
@@ -157,7 +87,7 @@ class Watcher:
 
     def _equation(self, eqn: Any, given: List[Value], scope: str) -> List[Value]:
         name, params = eqn.primitive.name, eqn.params
-        if name in ("jit", "pjit") and params.get("name") in (UNIFORM_FUNCTION, NORMAL_FUNCTION) and _takes_key(eqn):
+        if name in ("jit", "pjit") and params.get("name") in (UNIFORM_FUNCTION, NORMAL_FUNCTION) and takes_key(eqn):
             return [self._draw(eqn, given, scope, params["name"])]
         if name == "random_bits":
             return [self._bits(eqn, given, scope)]
@@ -249,7 +179,7 @@ class Watcher:
         if function == UNIFORM_FUNCTION and len(given) >= 3:
             low, high = (float(np.asarray(value.real).ravel()[0]) for value in given[1:3])
         if taken is None:
-            drawn = _evaluate_plain(closed, [value.real for value in given])[0]
+            drawn = evaluate_plain(closed, [value.real for value in given])[0]
         elif taken.kind == DECISION:
             top = 1.0 - {"bfloat16": 2.0**-7, "float16": 2.0**-10, "float32": 2.0**-23}.get(dtype, 2.0**-52)
             ends = (0.0, top) if taken.rule == "u <" else (top, 0.0)
@@ -269,7 +199,7 @@ class Watcher:
     def _bits(self, eqn: Any, given: List[Value], scope: str) -> Value:
         import jax.numpy as jnp
 
-        drawn = _bind(eqn, [value.real for value in given])[0]
+        drawn = bind(eqn, [value.real for value in given])[0]
         taken = self._next(tuple(drawn.shape), "bits")
         if taken is not None:
             drawn = jnp.asarray(np.asarray(taken.values), drawn.dtype)
@@ -283,11 +213,11 @@ class Watcher:
     def _operation(self, eqn: Any, name: str, given: List[Value], scope: str) -> List[Value]:
         import jax.numpy as jnp
 
-        reals = _bind(eqn, [value.real for value in given])
+        reals = bind(eqn, [value.real for value in given])
         steps = tuple(dict.fromkeys(value.step for value in given if value.step >= 0))
         floats = [hasattr(real, "dtype") and jnp.issubdtype(real.dtype, jnp.floating) for real in reals]
         shadows: List[Optional[List[Any]]] = [None] * len(reals)
-        if self.count and any(floats) and any(_is_float(value.real) for value in given):
+        if self.count and any(floats) and any(is_float(value.real) for value in given):
             shadows = self._follow(eqn, name, given, reals, floats)
         uniform = self._uniform(name, given, reals[0])
         last = max(steps, default=-1)
@@ -333,9 +263,8 @@ class Watcher:
             return number, offset - other
         decided = np.asarray(result)
         if name in COMPARED and other is not None:
-            rule = COMPARED[name] if at == 0 else OTHER_SIDE[COMPARED[name]]
-            p = other - offset if rule == "u <" else 1.0 - (other - offset)
-            self._decide(number, decided, min(max(p, 0.0), 1.0), rule)
+            rule, p = compared(COMPARED[name], at, offset, other)
+            self._decide(number, decided, p, rule)
         elif name == "floor":
             self._decide(number, decided >= 1, offset, "floor(p + u)")
         return None
@@ -346,7 +275,7 @@ class Watcher:
 
     def _shadow(self, value: Value, number: int) -> np.ndarray:
         if value.shadows is None:
-            return np.asarray(value.real).astype(np.float64) if _is_float(value.real) else np.asarray(value.real)
+            return np.asarray(value.real).astype(np.float64) if is_float(value.real) else np.asarray(value.real)
         return np.asarray(value.shadows[number])
 
     def _follow(
@@ -354,18 +283,18 @@ class Watcher:
     ) -> List[Optional[List[Any]]]:
         """The operation again on the shadows."""
         found: List[Optional[List[Any]]] = [[] if wanted else None for wanted in floats]
-        u = ROUNDOFF.get(reals[floats.index(True)].dtype.name, 2.0**-24)
+        u = noise_size(reals[floats.index(True)].dtype.name)
         try:
             for number in range(self.count):
-                inputs = [self._shadow(v, number) if _is_float(v.real) else v.real for v in given]
-                made = _bind_wide(eqn, inputs)
+                inputs = [self._shadow(v, number) if is_float(v.real) else v.real for v in given]
+                made = bind_wide(eqn, inputs)
                 if number > 0 and name not in EXACT:
                     size = made
                     if name in PRODUCTS:
-                        size = _bind_wide(eqn, [np.abs(item) if _is_float(item) else item for item in inputs])
+                        size = bind_wide(eqn, [np.abs(item) if is_float(item) else item for item in inputs])
                     noise = self.generators[number - 1]
                     made = [
-                        item + u * noise.uniform(-1, 1, np.shape(item)) * np.abs(amount) if _is_float(item) else item
+                        item + u * noise.uniform(-1, 1, np.shape(item)) * np.abs(amount) if is_float(item) else item
                         for item, amount in zip(made, size)
                     ]
                 for position, shadows in enumerate(found):
@@ -375,69 +304,3 @@ class Watcher:
             self.lost.setdefault("%s: %s" % (name, str(error).split("\n")[0][:120]))
             return [None] * len(reals)
         return found
-
-
-def line(eqn: Any) -> Tuple[str, str]:
-    """The user's line that an equation comes from."""
-    traceback = eqn.source_info.traceback
-    for frame in traceback.frames if traceback is not None else ():
-        if users.is_users(frame.file_name):
-            return users.place(frame.file_name, frame.line_num)
-    return "", ""
-
-
-def _plain_scope(scope: str) -> str:
-    """A name stack without the words of transformations: `jvp(M)/Dropout_0` is `M/Dropout_0`."""
-    return re.sub(r"\b(?:jvp|transpose|vmap|checkpoint|remat)\(([^()]*)\)", r"\1", scope).replace("()", "")
-
-
-def _takes_key(eqn: Any) -> bool:
-    import jax
-    import jax.numpy as jnp
-
-    aval = eqn.invars[0].aval
-    return bool(jnp.issubdtype(aval.dtype, jax.dtypes.prng_key))
-
-
-def _is_float(item: Any) -> bool:
-    import jax.numpy as jnp
-
-    return hasattr(item, "dtype") and bool(jnp.issubdtype(item.dtype, jnp.floating))
-
-
-def _bind(eqn: Any, values: Sequence[Any]) -> List[Any]:
-    bound = eqn.primitive.get_bind_params(eqn.params)
-    functions, params = bound if isinstance(bound, tuple) else ((), bound)
-    with eqn.ctx.manager:
-        result = eqn.primitive.bind(*(list(functions) + list(values)), **params)
-    return list(result) if eqn.primitive.multiple_results else [result]
-
-
-def _bind_wide(eqn: Any, values: Sequence[Any]) -> List[Any]:
-    """An equation on float64 values: what it says of float dtypes is widened."""
-    import jax
-    import jax.numpy as jnp
-
-    bound = eqn.primitive.get_bind_params(eqn.params)
-    functions, params = bound if isinstance(bound, tuple) else ((), bound)
-    wide = {}
-    for name, value in params.items():
-        is_float = isinstance(value, (np.dtype, type)) and jnp.issubdtype(value, jnp.floating)
-        wide[name] = np.dtype("float64") if is_float else value
-    with precision("float64"):
-        given = [jnp.asarray(value) for value in values]
-        if eqn.primitive.name == "scatter-add":
-            # Its parameters hold a function of the narrow dtype.
-            kept = {
-                name: params[name] for name in ("dimension_numbers", "indices_are_sorted", "unique_indices", "mode")
-            }
-            return [np.asarray(jax.lax.scatter_add(*given, **kept))]
-        result = eqn.primitive.bind(*(list(functions) + given), **wide)
-        results = list(result) if eqn.primitive.multiple_results else [result]
-        return [np.asarray(item) if _is_float(item) else item for item in results]
-
-
-def _evaluate_plain(closed: Any, values: Sequence[Any]) -> List[Any]:
-    import jax
-
-    return list(jax.core.eval_jaxpr(closed.jaxpr, closed.consts, *values))

@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from harness.frameworks.contract.adapter import PLAIN_SETTINGS, Job, Unsupported, implementation
+from harness.frameworks.contract.capabilities import FORMULA_SETTINGS
 from harness.frameworks.contract.geometry import HALVES, Geometry, outputs_of, own_part
 from harness.frameworks.contract.places import place_of
 from harness.frameworks.numpy.base import Arrays, NumpyAdapter, drawing, multiplier
@@ -18,12 +19,7 @@ from harness.frameworks.numpy.cell import dropped, lstm_step
 SITES = ("input", "state.h", "state.c", "output", "between_layers", "weight.recurrent")
 
 OPTIONS = (
-    "forget_bias",
-    "peepholes",
-    "cell_clip",
-    "projection",
-    "projection_clip",
-    "recurrent_activation",
+    *FORMULA_SETTINGS,
     "bidirectional",
     "go_backwards",
     "padding",

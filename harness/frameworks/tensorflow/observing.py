@@ -17,6 +17,8 @@ from harness.frameworks.contract import users
 from harness.frameworks.contract.calling import arguments, needs_inputs, words
 from harness.frameworks.contract.own_files import TargetError, load_object
 from harness.frameworks.contract.programs import (
+    ABOVE,
+    BELOW,
     DECISION,
     NORMAL,
     Drawn,
@@ -24,6 +26,7 @@ from harness.frameworks.contract.programs import (
     Request,
     Step,
     Trace,
+    compared,
     cotangent,
     fingerprint,
     flattened,
@@ -71,8 +74,7 @@ DRAWS = frozenset(
         "StatefulStandardNormalV2",
     ]
 )
-COMPARED = {"Less": "u <", "LessEqual": "u <", "GreaterEqual": "u >=", "Greater": "u >="}
-OTHER_SIDE = {"u <": "u >=", "u >=": "u <"}
+COMPARED = {"Less": BELOW, "LessEqual": BELOW, "GreaterEqual": ABOVE, "Greater": ABOVE}
 
 _MODELS: Dict[str, Any] = {}
 
@@ -202,9 +204,8 @@ class Watcher:
             # random.uniform(low, high) is u (high - low) + low.
             return number, offset
         if name in COMPARED and other is not None:
-            rule = COMPARED[name] if at == 0 else OTHER_SIDE[COMPARED[name]]
-            p = other - offset if rule == "u <" else 1.0 - (other - offset)
-            self._decide(number, np.asarray(result), min(max(p, 0.0), 1.0), rule)
+            rule, p = compared(COMPARED[name], at, offset, other)
+            self._decide(number, np.asarray(result), p, rule)
         elif name == "Floor":
             self._decide(number, np.asarray(result) >= 1, offset, "floor(p + u)")
         return None

@@ -72,6 +72,18 @@ class TorchAdapter(Adapter):
         return Outcome({name: owned(tensor) for name, tensor in outputs.items()}, gradients)
 
 
+class Written(TorchAdapter):
+    """A layer that is written out over the canonical weights: they are its parameters."""
+
+    def build(self, job: Job, weights: Dict[str, Any]) -> Any:
+        for tensor in weights.values():
+            tensor.requires_grad_(True)
+        return weights
+
+    def leaves(self, job: Job, built: Any) -> Dict[str, Leaf]:
+        return {name: (tensor, same) for name, tensor in built.items()}
+
+
 def parameters(module: Any) -> Dict[str, np.ndarray]:
     """A module's parameters under torch's names; of a list of modules those of the ones that have any."""
     own = [part for part in module if next(part.parameters(), None) is not None]

@@ -8,7 +8,7 @@ import itertools
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from harness.frameworks.contract.adapter import PLAIN_SETTINGS, Job, Unsupported
-from harness.frameworks.contract.capabilities import ANY, Shared
+from harness.frameworks.contract.capabilities import ANY, FORMULA_SETTINGS, Shared
 from harness.frameworks.contract.geometry import Geometry
 from harness.frameworks.contract.places import Place, part_shape, part_slots, place_of
 from harness.frameworks.torch.arrays import torch_module
@@ -176,12 +176,7 @@ class FormulaStack(LoopStack):
 
     settings = (
         *PLAIN_SETTINGS,
-        "forget_bias",
-        "peepholes",
-        "cell_clip",
-        "projection",
-        "projection_clip",
-        "recurrent_activation",
+        *FORMULA_SETTINGS,
         "go_backwards",
         "drop_leaving_state",
     )

@@ -5,13 +5,12 @@ with an error of the size of one rounding at every operation. Shadows belong to 
 operations and what autograd saves for the backward pass need no care. What is not a float (indices, masks, comparisons) is the
 program's own, so all of them decide as the program did: no second run, no conversion of the user's model.
 
-The size of one rounding: docs/tolerance.md and harness/rounding.py; sums of products by the absolute sum of their terms.
+The size of one rounding: docs/tolerance.md and harness/formats.py; sums of products by the absolute sum of their terms.
 """
 
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-#: Unit roundoffs by the dtype's name; float64's doubled, since the shadow rounds too (as in harness.rounding).
-ROUNDOFF = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float32": 2.0**-24, "float64": 2.0**-52}
+from harness.formats import noise_size
 
 #: Sums of products, whose error is u times the sum of the absolute terms.
 PRODUCTS = frozenset(
@@ -245,7 +244,7 @@ class Shadows:
     def _noisy(self, value: Any, size: Any, like: Any, number: int, in_place: bool) -> Any:
         import torch
 
-        u = ROUNDOFF.get(str(like.dtype).replace("torch.", ""), 2.0**-24)
+        u = noise_size(str(like.dtype).replace("torch.", ""))
         noise = torch.empty(value.shape, dtype=torch.float64).uniform_(-u, u, generator=self.generators[number - 1])
         moved = noise * (size.abs() if size.is_complex() else size)
         moved = torch.where(torch.isfinite(moved), moved, torch.zeros_like(moved))

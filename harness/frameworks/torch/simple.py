@@ -14,7 +14,7 @@ from harness.frameworks.contract.capabilities import EVERY, Shared
 from harness.frameworks.contract.geometry import outputs_of
 from harness.frameworks.contract.places import SEQUENCE, TIME_FIRST, slots_of
 from harness.frameworks.torch.arrays import from_numpy, torch_module
-from harness.frameworks.torch.base import Leaf, TorchAdapter, beside, drawing, owned, parameters, rate_of, same
+from harness.frameworks.torch.base import Leaf, TorchAdapter, Written, beside, drawing, owned, parameters, rate_of
 from harness.frameworks.torch.loops import Masks, product, slots_by_step
 from harness.tape import Slot
 
@@ -122,7 +122,7 @@ class RNN(NativeRecurrent):
     module = "RNN"
 
 
-class Loop(Recurrent):
+class Loop(Written, Recurrent):
     """The equations, with masks on x and on the h that enters the products; drawn when a step first needs them."""
 
     sites = ("input", "state.h", "output")
@@ -131,14 +131,6 @@ class Loop(Recurrent):
     def slots(self, job: Job) -> List[Slot]:
         steps = job.stacks[0].order()
         return slots_by_step((drawing(job, at), 0, step) for step in steps for at in self.sites)
-
-    def build(self, job: Job, weights: Dict[str, Any]) -> Any:
-        for tensor in weights.values():
-            tensor.requires_grad_(True)
-        return weights
-
-    def leaves(self, job: Job, built: Any) -> Dict[str, Leaf]:
-        return {name: (tensor, same) for name, tensor in built.items()}
 
     def forward(self, job: Job, built: Any, inputs: Dict[str, Any]) -> Dict[str, Any]:
         torch = torch_module()

@@ -12,7 +12,19 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from harness.frameworks.contract import users
-from harness.frameworks.contract.programs import DECISION, NORMAL, PRINT, UNIFORM, Drawn, Step, positions, summary
+from harness.frameworks.contract.programs import (
+    ABOVE,
+    BELOW,
+    DECISION,
+    NORMAL,
+    PRINT,
+    UNIFORM,
+    Drawn,
+    Step,
+    compared,
+    positions,
+    summary,
+)
 from harness.frameworks.torch.arrays import from_numpy, to_numpy
 from harness.frameworks.torch.shadows import Shadows
 from harness.frameworks.torch.tap import WITH_RATE, TorchTap, _by_name, _draws_nothing
@@ -70,8 +82,7 @@ ROOM = frozenset(
         "arange",
     ]
 )
-COMPARED = {"lt": "u <", "le": "u <", "ge": "u >=", "gt": "u >="}
-OTHER_SIDE = {"u <": "u >=", "u >=": "u <"}
+COMPARED = {"lt": BELOW, "le": BELOW, "ge": ABOVE, "gt": ABOVE}
 
 
 class Books:
@@ -326,9 +337,8 @@ def watching(books: Books) -> Any:
         if name in MOVES or name.rstrip("_") == "detach":
             kept(result).uniform = uniform
         elif name in COMPARED and other is not None:
-            rule = COMPARED[name] if at == 0 else OTHER_SIDE[COMPARED[name]]
-            p = (other - offset) if rule == "u <" else 1.0 - (other - offset)
-            books.decide(number, to_numpy(result).copy(), min(max(p, 0.0), 1.0), rule)
+            rule, p = compared(COMPARED[name], at, offset, other)
+            books.decide(number, to_numpy(result).copy(), p, rule)
         elif name in ("add", "add_") and other is not None:
             kept(result).uniform = (number, offset + other)
         elif name in ("sub", "sub_") and other is not None and at == 0:

@@ -11,7 +11,7 @@ from harness.frameworks.contract.capabilities import SCALES
 from harness.frameworks.contract.geometry import outputs_of
 from harness.frameworks.contract.places import part_shape
 from harness.frameworks.torch.arrays import torch_module
-from harness.frameworks.torch.base import Leaf, TorchAdapter, beside, same
+from harness.frameworks.torch.base import Written, beside
 from harness.frameworks.torch.loops import slots_by_step, step_place
 from harness.tape import Slot
 
@@ -37,7 +37,7 @@ class Blend:
 
 
 @implementation("recipe.zoneout_lstm", ["torch"], "zoneout_lstm", needs=["torch"], recipe=True)
-class ZoneoutLstm(TorchAdapter):
+class ZoneoutLstm(Written):
     """The loop over the steps."""
 
     sites = ("state.h", "state.c")
@@ -47,14 +47,6 @@ class ZoneoutLstm(TorchAdapter):
     def slots(self, job: Job) -> List[Slot]:
         steps = job.stacks[0].order()
         return slots_by_step((job.acting(at), 0, step) for step in steps for at in self.sites)
-
-    def build(self, job: Job, weights: Dict[str, Any]) -> Any:
-        for tensor in weights.values():
-            tensor.requires_grad_(True)
-        return weights
-
-    def leaves(self, job: Job, built: Any) -> Dict[str, Leaf]:
-        return {name: (tensor, same) for name, tensor in built.items()}
 
     def forward(self, job: Job, built: Any, inputs: Dict[str, Any]) -> Dict[str, Any]:
         torch, x = torch_module(), inputs["x"]

@@ -239,7 +239,7 @@ class PassResult:
     """What one pass gave. `draws` are canonical, by site and draw kind: `input`, or `input/normal` beside it.
 
     order   (site, native shape) of every draw in the order in which it was made; the site is "" for one that is not used.
-    other   the same where the program decides from uniforms the other way round, of a replayed tape (comparison.keep_rules).
+    others  the same as a program of code under test may mean its draws otherwise (comparison.keep_rules).
     anew    whether the last two of several calls drew the same bits, and kept no layer: each made its own and seeded it.
     """
 
@@ -250,7 +250,7 @@ class PassResult:
     seconds: float = 0.0
     order: tuple[tuple[str, tuple[int, ...]], ...] = ()
     anew: bool = False
-    other: PassResult | None = None
+    others: tuple[PassResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
-"""What a user's code decides from its draws, measured: the rule under which the reference gives the port's own numbers.
+"""What a user's code means by its draws, measured: the reading under which the reference gives the port's own numbers.
 
 A uniform u becomes a mask as `u >= rate`, `u < keep` or `floor(keep + u)`, and a Bernoulli draw of probability `rate` says what
 is dropped rather than what is kept. Each is right, so none may be assumed: what the program made of the draw says which it is.
-Where no reading gives the numbers, the framework's own rule stands, and the rows fail on it.
+Which axis of a draw is which does not show in its shape where two are of one size: the worker gives each reading
+(frameworks.contract.layouts). Where none gives the numbers, the first one stands, and the rows fail on it.
 """
 
 from __future__ import annotations
@@ -33,30 +34,25 @@ def read(job: JobResult, context: Context) -> JobResult:
     one, result = job.passes[0]
     if one.mode != "train" or not result.draws:
         return job
-    if one.tape is not None:
-        return other_way(job, context)
-    ways = list(readings(result.draws, context))
+    ways = [
+        (number, reading)
+        for number, given in enumerate([result, *result.others])
+        # What a tape's uniforms decide, the worker has run both ways.
+        for reading in (readings(given.draws, context) if one.tape is None else [{}])
+    ]
     if len(ways) == 1:
         return job
     for wrong in (right, other_side, unscaled):
-        for reading in ways:
-            if explains(context, *wrong(context, changed(result.draws, reading)), result):
-                return reread(job, reading)
-    return reread(job, ways[0])
+        for number, reading in ways:
+            given = nth(result, number)
+            if explains(context, *wrong(context, changed(given.draws, reading)), given):
+                return reread(job, number, reading)
+    return reread(job, *ways[0])
 
 
-def other_way(job: JobResult, context: Context) -> JobResult:
-    """The job's replayed passes as they are, or as they are of a program that decides the other way round, if that fits alone."""
-    result = job.passes[0][1]
-    other = result.other
-    if other is None:
-        return job
-    for wrong in (right, other_side, unscaled):
-        if explains(context, *wrong(context, result.draws), result):
-            return job
-        if explains(context, *wrong(context, other.draws), other):
-            return dataclasses.replace(job, passes=tuple((one, given.other or given) for one, given in job.passes))
-    return job
+def nth(result: PassResult, number: int) -> PassResult:
+    """A pass's result by one of its readings, the first of which is its own; a pass without draws has no other."""
+    return [result, *result.others][number] if number <= len(result.others) else result
 
 
 def right(context: Context, draws: Draws) -> tuple[Arrays, Sequence[Site]]:
@@ -99,12 +95,11 @@ def changed(draws: Draws, reading: dict[str, Reading]) -> Draws:
     return {key: reading[key](draw) if key in reading else draw for key, draw in draws.items()}
 
 
-def reread(job: JobResult, reading: dict[str, Reading]) -> JobResult:
+def reread(job: JobResult, number: int, reading: dict[str, Reading]) -> JobResult:
     """The job with the draws of all its passes read so."""
-    if not reading:
-        return job
+    chosen = [(one, nth(result, number)) for one, result in job.passes]
     passes = tuple(
-        (one, dataclasses.replace(result, draws=changed(result.draws, reading))) for one, result in job.passes
+        (one, dataclasses.replace(result, draws=changed(result.draws, reading), others=())) for one, result in chosen
     )
     return dataclasses.replace(job, passes=passes)
 

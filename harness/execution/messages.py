@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,17 +154,19 @@ def _pass_result(item: Mapping[str, Any], arrays: Arrays) -> PassResult:
     def part(prefix: str) -> Arrays:
         return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
 
-    other = None
-    if "other" in item:
-        other = _pass_result({"seconds": item["seconds"], **item["other"]}, part("other/"))
+    outputs, gradients = part("outputs/"), part("gradients/")
+    others = []
+    for number, said in enumerate(item.get("others", ())):
+        other = _pass_result({"seconds": item["seconds"], **said}, part(f"others/{number}/"))
+        others.append(other if other.outputs else replace(other, outputs=outputs, gradients=gradients))
 
     order = tuple((str(site), tuple(shape)) for site, shape in item.get("order", ()))
     return PassResult(
-        part("outputs/"),
-        part("gradients/"),
+        outputs,
+        gradients,
         draws,
         seconds=float(item["seconds"]),
         order=order,
         anew=bool(item.get("anew")),
-        other=other,
+        others=tuple(others),
     )

@@ -134,7 +134,7 @@ class Server:
 
 
 def packed(result: Result) -> Tuple[Dict[str, Any], Arrays]:
-    """A pass's result as an answer and its arrays; those of the other way to decide from uniforms lie under `other/`."""
+    """A pass's result as an answer and its arrays; those of its other readings lie under `others/`."""
     found: Arrays = {}
     for name, array in result.outputs.items():
         found["outputs/" + name] = np.asarray(array)
@@ -147,9 +147,11 @@ def packed(result: Result) -> Tuple[Dict[str, Any], Arrays]:
         draws.append({"site": site, "kind": draw.kind, "rule": draw.rule, "params": params})
     order = [[site, list(shape)] for site, shape in result.order]
     answer: Dict[str, Any] = {"verdict": None, "draws": draws, "order": order, "anew": result.anew}
-    if result.other is not None:
-        answer["other"], other = packed(result.other)
-        found.update(("other/" + name, array) for name, array in other.items())
+    answer["others"] = []
+    for number, other in enumerate(result.others):
+        said, own = packed(other)
+        answer["others"].append(said)
+        found.update(("others/%d/%s" % (number, name), array) for name, array in own.items())
     return answer, found
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from simulated import variant
 
+from harness.noises import Site
 from harness.records import BackendRef, Compared, Variant, Verdict
 from harness.reporting.verdicts import reason
 from harness.running import run
@@ -42,3 +43,13 @@ def outcomes(framework: str, file: str, *functions: str, **changes: object) -> d
 def differences(found: Compared) -> dict[str, str]:
     """The rows that are no pass, with verdict and cause."""
     return {row.check: f"{row.verdict}: {reason(row)}" for row in found.rows if row.verdict is not Verdict.PASS}
+
+
+INPUT = ("gates", "batch", "time", "features")
+PLAIN = ("batch", "time", "features")
+
+
+def site(at: str, axes: tuple[str, ...], full: tuple[int, ...], shared: tuple[str, ...] = ()) -> Site:
+    """A site whose whole array has those axes."""
+    shape = tuple(1 if name in shared else size for name, size in zip(axes, full, strict=True))
+    return Site(at, 0.5, "bernoulli", shared, "inverted", axes, shape, 0.0, full)

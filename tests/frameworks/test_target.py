@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from simulated import variant
+from target_cases import INPUT, PLAIN, site
 
-from harness.frameworks.contract.layouts import Label, match
+from harness.frameworks.contract.layouts import Label, readings
 from harness.frameworks.contract.own_files import TargetError
 from harness.frameworks.contract.target import checked
 from harness.noises import Site
@@ -144,18 +145,9 @@ def test_a_port_that_cannot_be_imported(tmp_path: Path) -> None:
 # --- which draw is which site's ------------------------------------------------------------------------------------------
 
 
-def site(at: str, axes: tuple[str, ...], full: tuple[int, ...], shared: tuple[str, ...] = ()) -> Site:
-    shape = tuple(1 if name in shared else size for name, size in zip(axes, full, strict=True))
-    return Site(at, 0.5, "bernoulli", shared, "inverted", axes, shape, 0.0, full)
-
-
-INPUT = ("gates", "batch", "time", "features")
-PLAIN = ("batch", "time", "features")
-
-
 def placed(native: list[np.ndarray], sites: list[Site], labels: list[Label] | None = None) -> dict[str, np.ndarray]:
     draws = [Draw(BERNOULLI, array) for array in native]
-    return {name: draw.values for name, draw in assign(draws, match(draws, labels or [], sites)).items()}
+    return {name: draw.values for name, draw in assign(draws, readings(draws, labels or [], sites)[0]).items()}
 
 
 def mask(*shape: int) -> np.ndarray:

@@ -101,7 +101,8 @@ class Result(NamedTuple):
     """What `Adapter.run` returns: the outcome, the canonical draws by site, and (site, native shape) of each in order.
 
     anew   whether the last two of several calls drew the same bits, and kept no layer: each made its own and seeded it.
-    other  the same of a program that decides from uniforms the other way round, of a replayed tape where nobody knows the way.
+    others the same as a program of code under test may mean its draws otherwise: which axis is which, and which way it decides
+           from uniforms. Without outputs where they are the same.
     """
 
     outputs: Dict[str, np.ndarray]
@@ -109,7 +110,7 @@ class Result(NamedTuple):
     draws: Dict[str, Draw]
     order: Tuple[Tuple[str, Tuple[int, ...]], ...] = ()
     anew: bool = False
-    other: Any = None
+    others: Tuple[Any, ...] = ()
 
 
 class Tap:

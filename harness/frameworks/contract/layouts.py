@@ -1,20 +1,23 @@
 """Which of a case's dropout sites a user's draws belong to, and how they lie in the site's canonical array.
 
 A user's code draws one mask for a whole sequence or one a step, time-major or batch-major, one for all gates or one each, and in
-its own order of sites. `match` finds an assignment that uses every draw: sites in the case's order, each with the simplest
-layout that fits. Two axes of one size cannot be told apart by their shape; the batch-major reading wins, and a user can name the
-axes instead (`case.site(name, axes=...)`).
+its own order of sites. `readings` finds the assignments that use every draw, the case's order of sites and the simplest layout
+that fits first. Two axes of one size cannot be told apart by their shape: each reading is given, the batch-major one first, and
+the program's numbers decide (harness.comparison.keep_rules). A user can name the axes instead (`case.site(name, axes=...)`).
 """
 
 import itertools
 from collections import OrderedDict
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import AbstractSet, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from harness.noises import Site, tape_keys
-from harness.tape import BERNOULLI, NORMAL, UNIFORM, Draw, Slot, TapeMismatch
+from harness.tape import BERNOULLI, NORMAL, UNIFORM, UNUSED, Draw, Slot, TapeMismatch
 
 #: Axes over which people loop, drawing once for each round; the outer loop first, where shapes leave that open.
 LOOPS = ("layers", "directions", "time", "gates")
+#: More readings than this are not given; of this many, those that share their masks as the case says.
+MOST = 8
+LOOKED_AT = 64
 
 
 class Label(NamedTuple):
@@ -53,45 +56,39 @@ def layouts(want: Wanted, draws: Sequence[Draw], axes: Optional[Tuple[str, ...]]
         for loops in itertools.permutations(loopable, count):
             if axes is not None and loops != tuple(axes[:count]):
                 continue
-            slots = _looped(want, draws, loops, axes)
-            if slots is not None:
-                yield slots
+            yield from _looped(want, draws, loops, axes)
 
 
 def _looped(
     want: Wanted, draws: Sequence[Draw], loops: Tuple[str, ...], axes: Optional[Tuple[str, ...]]
-) -> Optional[List[Slot]]:
-    """The slots if the draws are made in these nested loops; None where they are not."""
+) -> Iterator[List[Slot]]:
+    """The slots if the draws are made in these nested loops; nothing where they are not."""
     site = want.site
     sizes = dict(zip(site.axes, site.full))
     rounds = 1
     for name in loops:
         rounds *= sizes[name]
     if rounds > len(draws):
-        return None
+        return
     mine = draws[:rounds]
     shape = tuple(mine[0].values.shape) if mine else ()
     if any(not fits_kind(draw, want.kind) or tuple(draw.values.shape) != shape for draw in mine):
-        return None
+        return
     inner = [name for name in site.axes if name not in loops]
-    found = _inner(site, inner, shape, axes)
-    if found is None:
-        return None
-    order, shared = found
-    canonical = tuple(1 if name in shared else sizes[name] for name in site.axes)
-    axes_of = tuple(inner.index(name) for name in order)
-    slots = []
-    for index in itertools.product(*(range(sizes[name]) for name in loops)):
-        at = dict(zip(loops, index))
-        place: Tuple[Any, ...] = tuple(at.get(name, slice(None)) for name in site.axes)
-        slots.append(Slot(want.key, want.kind, shape, canonical, place if loops else (), axes_of))
-    return slots
+    places: List[Tuple[Any, ...]] = [()]
+    if loops:
+        rounds_of = (dict(zip(loops, index)) for index in itertools.product(*(range(sizes[name]) for name in loops)))
+        places = [tuple(at.get(name, slice(None)) for name in site.axes) for at in rounds_of]
+    for order, shared in _inner(site, inner, shape, axes):
+        canonical = tuple(1 if name in shared else sizes[name] for name in site.axes)
+        axes_of = tuple(inner.index(name) for name in order)
+        yield [Slot(want.key, want.kind, shape, canonical, place, axes_of) for place in places]
 
 
 def _inner(
     site: Site, inner: Sequence[str], shape: Tuple[int, ...], axes: Optional[Tuple[str, ...]]
-) -> Optional[Tuple[Tuple[str, ...], Tuple[str, ...]]]:
-    """Order and shared axes of one draw with that shape; the case's own sharing is tried first."""
+) -> Iterator[Tuple[Tuple[str, ...], Tuple[str, ...]]]:
+    """Order and shared axes of one draw with that shape, each that makes a difference; the case's own sharing first."""
     sizes = dict(zip(site.axes, site.full))
     squeezed = tuple(size for size in shape if size != 1)
     if axes is not None:
@@ -102,12 +99,16 @@ def _inner(
     others = [
         subset for count in range(len(inner) + 1) for subset in itertools.combinations(inner, count) if subset != mine
     ]
+    seen = set()
     for shared in [mine, *others]:
         for order in orders:
             sized = [1 if name in shared else sizes[name] for name in order]
             if tuple(size for size in sized if size != 1) == squeezed or _merged(order, sized, squeezed):
-                return tuple(order), shared
-    return None
+                # Where an axis of one element stands makes no difference.
+                long = tuple(name for name, size in zip(order, sized) if size != 1)
+                if long not in seen:
+                    seen.add(long)
+                    yield tuple(order), shared
 
 
 def _merged(order: Sequence[str], sized: Sequence[int], squeezed: Tuple[int, ...]) -> bool:
@@ -122,54 +123,66 @@ def _merged(order: Sequence[str], sized: Sequence[int], squeezed: Tuple[int, ...
     return tuple(size for size in joined if size != 1) == squeezed
 
 
-def match(draws: Sequence[Draw], labels: Sequence[Label], sites: Sequence[Site]) -> List[Slot]:
-    """The slot of every draw, in order. Raises TapeMismatch, with what was drawn, where no assignment uses them all."""
-    slots: Dict[int, Slot] = {}
+def readings(
+    draws: Sequence[Draw], labels: Sequence[Label], sites: Sequence[Site], unused: AbstractSet[int] = frozenset()
+) -> List[List[Slot]]:
+    """The slot of every draw, in order, for each way to read them; UNUSED is the site of those that nothing depends on.
+
+    Raises TapeMismatch, with what was drawn, where no assignment uses all others.
+    """
+    idle = {number: Slot(UNUSED, draws[number].kind, draws[number].values.shape, ()) for number in unused}
     said: Dict[Tuple[str, Optional[Tuple[str, ...]]], List[int]] = OrderedDict()
     for label in labels:
         # A block that is entered at every step names one draw a time; the site's draws belong together.
-        taken = {number for numbers in said.values() for number in numbers}
+        taken = {number for numbers in said.values() for number in numbers} | set(unused)
         mine = [number for number in range(label.start, label.stop) if number not in taken]
         said.setdefault((label.site, label.axes), []).extend(mine)
+    parts = []
     for (name, axes), numbers in said.items():
         named = [site for site in sites if site.at == name]
         if not named:
             known = ", ".join(site.at for site in sites) or "none"
             raise TapeMismatch("case.site(%r): the case has no such site; it has: %s" % (name, known))
-        wanted = [want for site in named for want in wanted_of(site)]
-        _assign([draws[number] for number in numbers], numbers, wanted, axes, slots)
+        parts.append(_assignments(draws, numbers, named, axes))
     labelled = {name for name, _ in said}
-    rest = [number for number in range(len(draws)) if number not in slots]
-    free = [site for site in sites if site.at not in labelled]
-    _assign([draws[number] for number in rest], rest, [w for s in free for w in wanted_of(s)], None, slots)
-    return [slots[number] for number in range(len(draws))]
+    placed = {number for numbers in said.values() for number in numbers} | set(unused)
+    rest = [number for number in range(len(draws)) if number not in placed]
+    parts.append(_assignments(draws, rest, [site for site in sites if site.at not in labelled], None))
+    found = []
+    for chosen in itertools.islice(itertools.product(*parts), LOOKED_AT):
+        slots = dict(idle)
+        for part in chosen:
+            slots.update(part)
+        found.append([slots[number] for number in range(len(draws))])
+    asked = {want.key: tuple(site.shape) for site in sites for want in wanted_of(site)}
+    return sorted(
+        found, key=lambda slots: len({slot.site for slot in slots if asked.get(slot.site) != slot.canonical})
+    )[:MOST]
 
 
-def _assign(
-    draws: Sequence[Draw],
-    numbers: Sequence[int],
-    wanted: Sequence[Wanted],
-    axes: Optional[Tuple[str, ...]],
-    slots: Dict[int, Slot],
-) -> None:
-    found = _search(draws, wanted, axes)
-    if found is None:
-        drawn = ", ".join("%s%s" % (draw.kind, tuple(draw.values.shape)) for draw in draws) or "nothing"
-        sites = ", ".join("%s %s" % (want.key, want.site.full) for want in wanted) or "none"
+def _assignments(
+    draws: Sequence[Draw], numbers: Sequence[int], sites: Sequence[Site], axes: Optional[Tuple[str, ...]]
+) -> List[Dict[int, Slot]]:
+    """The slots of the draws with those numbers, each way in which they are of those sites."""
+    mine = [draws[number] for number in numbers]
+    wanted = [want for site in sites for want in wanted_of(site)]
+    found = list(itertools.islice(_search(mine, wanted, axes), LOOKED_AT))
+    if not found:
+        drawn = ", ".join("%s%s" % (draw.kind, tuple(draw.values.shape)) for draw in mine) or "nothing"
+        known = ", ".join("%s %s" % (want.key, want.site.full) for want in wanted) or "none"
         hint = ""
-        if any(draw.values.ndim == 2 for draw in draws) and len(draws) > 1:
+        if any(draw.values.ndim == 2 for draw in mine) and len(mine) > 1:
             hint = "; what a layer's initializers draw is no dropout: make the layer with case.keep(make)"
-        raise TapeMismatch("drew %s, which does not fit the case's sites: %s%s" % (drawn, sites, hint))
-    slots.update(zip(numbers, found))
+        raise TapeMismatch("drew %s, which does not fit the case's sites: %s%s" % (drawn, known, hint))
+    return [dict(zip(numbers, slots)) for slots in found]
 
 
-def _search(draws: Sequence[Draw], wanted: Sequence[Wanted], axes: Optional[Tuple[str, ...]]) -> Optional[List[Slot]]:
-    """Assign all draws to the wanted ones in order; a site may be left out, which the check mask.sites then tells."""
+def _search(draws: Sequence[Draw], wanted: Sequence[Wanted], axes: Optional[Tuple[str, ...]]) -> Iterator[List[Slot]]:
+    """Assign all draws to the wanted ones, in their order first; one may be left out, which the check mask.sites then tells."""
     if not draws:
-        return []
+        yield []
+        return
     for index, want in enumerate(wanted):
         for mine in layouts(want, draws, axes):
-            after = _search(draws[len(mine) :], wanted[index + 1 :], axes)
-            if after is not None:
-                return mine + after
-    return None
+            for after in _search(draws[len(mine) :], [*wanted[:index], *wanted[index + 1 :]], axes):
+                yield mine + after

@@ -11,14 +11,15 @@ Each framework's part is one file, `<framework>/ports.py`. The user's file is im
 
 import contextlib
 import importlib
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Type
+from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple, Type
 
 import numpy as np
 
-from harness.frameworks.contract.adapter import Adapter, Job, Outcome, Result, Tap, native_tape
-from harness.frameworks.contract.layouts import Label, match
+from harness.frameworks.contract.adapter import Adapter, Job, Outcome, Result, Tap, Unsupported, native_tape
+from harness.frameworks.contract.layouts import Label, readings
 from harness.frameworks.contract.own_files import TargetError, load, own_lines, said
 from harness.frameworks.contract.shapes import WrongShape, compare_shapes
+from harness.frameworks.contract.surplus import one_a_gate, unused
 from harness.tape import KEEP_RULES, Draw, Slot, TapeMismatch, assign
 
 Arrays = Dict[str, Any]
@@ -124,6 +125,8 @@ class Target(Adapter):
     """Base of the frameworks' parts: run once to see what is drawn, and once more with a tape where there is one."""
 
     recalls = True
+    #: whether draws that nothing depends on are made at all.
+    surplus = True
 
     def __init__(self, target: str) -> None:
         self.target = target
@@ -132,6 +135,8 @@ class Target(Adapter):
         self.starts: List[int] = []
         self.kept: Dict[str, Any] = {}
         self.border: Tap = Tap()
+        #: the draws found to be of no use, by what they were drawn for.
+        self.measured: Dict[str, FrozenSet[int]] = {}
 
     def check(self, job: Job) -> None:
         """Anything is allowed: what the port cannot express, its numbers tell."""
@@ -175,26 +180,86 @@ class Target(Adapter):
         tap = self.tap(None)
         outcome = self.attempt(job._replace(tape=None), tap)
         parts = split(tap.draws, self.starts, self.labels())
-        slots = [match(draws, labels, job.sites) for draws, labels in parts]
+        ways = [self.matched(job, draws, labels) for draws, labels in parts]
+        # Calls that draw alike are read alike; the first reading is the simplest one.
+        readings = [[mine[min(number, len(mine) - 1)] for mine in ways] for number in range(max(map(len, ways)))]
         if job.tape is None:
-            return self.result(job, outcome, parts, slots)
+            first, *others = [self.result(job, outcome, parts, slots) for slots in readings]
+            return first._replace(others=tuple(other._replace(outputs={}, gradients={}) for other in others))
+        results: List[Result] = []
+        refused: Optional[Unsupported] = None
+        for slots in readings:
+            try:
+                results += self.on_tape(job, parts, slots)
+            except Unsupported as error:
+                refused = refused or error
+        if not results and refused is not None:
+            raise refused
+        return results[0]._replace(others=tuple(results[1:]))
+
+    def on_tape(
+        self, job: Job, parts: Sequence[Tuple[List[Draw], List[Label]]], slots: Sequence[Sequence[Slot]]
+    ) -> List[Result]:
+        """The run on the job's tape, by one reading of what is drawn; and of a program that decides the other way round.
+
+        What the program decides from uniforms shows in its numbers alone: the host compares both ways.
+        """
         tapes = [native_tape(job, mine) for mine in slots]
         tapes = [undecided(job, tape, draws) for tape, (draws, _) in zip(tapes, parts)]
         result = self.replayed(job, tapes, slots)
         either = {draw.site for tape in tapes for draw in tape if "rate" in draw.params}
         if not either:
-            return result
-        # What the program decides from these draws shows in its numbers alone: the host compares both ways.
+            return [result]
         other = self.replayed(job, [flipped(tape) for tape in tapes], slots)
         draws = {key: draw.other_way() if key in either else draw for key, draw in other.draws.items()}
-        return result._replace(other=other._replace(draws=draws))
+        return [result, other._replace(draws=draws)]
 
-    def replayed(self, job: Job, tapes: Sequence[Sequence[Draw]], slots: Sequence[Sequence[Slot]]) -> Result:
-        """One run on the native draws of each call."""
-        tap = self.tap([draw for tape in tapes for draw in tape])
+    def matched(self, job: Job, draws: Sequence[Draw], labels: Sequence[Label]) -> List[List[Slot]]:
+        """The readings of one call's draws, of which some may be of no use. Raises TapeMismatch where they fit no sites."""
+        try:
+            found = readings(draws, labels, job.sites)
+        except TapeMismatch:
+            idle = self.idle(job, draws, set(range(len(draws))))
+            if not idle:
+                raise
+            return readings(draws, labels, job.sites, idle)
+        spare: Set[int] = set()
+        for group in one_a_gate(found[0], job.sites):
+            idle = self.idle(job, draws, group)
+            if len(idle) == len(group) - 1:
+                spare |= idle
+        return readings(draws, labels, job.sites, spare) if spare else found
+
+    def idle(self, job: Job, draws: Sequence[Draw], suspects: Set[int]) -> FrozenSet[int]:
+        """Which of the suspects nothing depends on, measured once for all calls that draw alike."""
+        if not self.surplus:
+            return frozenset()
+        alike = tuple((draw.kind, draw.values.shape) for draw in draws)
+        known = repr((job.config, job.options, job.sites, job.dtype, alike, sorted(suspects)))
+        if known not in self.measured:
+            one = job._replace(calls=1, reset=False, tape=None, cotangents={})
+
+            def run(tape: List[Draw]) -> Dict[str, np.ndarray]:
+                return self.attempt(one, self.driven(tape)).outputs
+
+            try:
+                self.measured[known] = unused(draws, suspects, run)
+            except (TapeMismatch, TargetError):
+                # What draws otherwise on a tape, or fails there, is told by the run that is asked for.
+                self.measured[known] = frozenset()
+        return self.measured[known]
+
+    def driven(self, draws: Sequence[Draw]) -> Tap:
+        """A tap that gives these native draws."""
+        tap = self.tap(draws)
         if getattr(tap, "rule", None) == "":
             # The framework itself decides nothing from uniforms; the program does, one way or the other.
             tap.rule = KEEP_RULES[0]  # type: ignore[attr-defined]
+        return tap
+
+    def replayed(self, job: Job, tapes: Sequence[Sequence[Draw]], slots: Sequence[Sequence[Slot]]) -> Result:
+        """One run on the native draws of each call."""
+        tap = self.driven([draw for tape in tapes for draw in tape])
         outcome = self.attempt(job, tap)
         return self.result(job, outcome, split(tap.draws, self.starts, []), slots)
 

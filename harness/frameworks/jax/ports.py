@@ -77,7 +77,9 @@ class _Program(JaxAdapter):
 
 @framework("jax")
 class JaxTarget(Target):
-    """A port in JAX."""
+    """A port in JAX. What no result depends on is not in its program."""
+
+    surplus = False
 
     def __init__(self, target: str) -> None:
         super().__init__(target)

@@ -13,6 +13,7 @@ import pytest
 HELPERS = ("comparison",)
 sys.path[:0] = [str(Path(__file__).parent / name) for name in HELPERS]
 
+from tests import workers  # noqa: E402
 from tests.requiring import absent, named, required  # noqa: E402
 
 REQUIRED = required()
@@ -27,6 +28,11 @@ def pytest_configure() -> None:
     missing = absent(REQUIRED)
     if missing:
         raise pytest.UsageError(f"HARNESS_REQUIRE names what is not here: {', '.join(missing)}")
+
+
+def pytest_sessionfinish() -> None:
+    """The workers that tests share end with them."""
+    workers.stop()
 
 
 def _insist(report: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 from harness.cases import load
 from harness.cli import main
 from harness.records import Verdict
-from harness.running import run
+from tests.workers import run
 
 CASE = """
 about: Code under test.
@@ -37,7 +37,7 @@ def run(case):
 def test_a_port_whose_draws_do_not_fit_the_case_fails(draws: str, tmp_path: Path) -> None:
     (tmp_path / "case.yaml").write_text(CASE % draws, encoding="utf-8")
     (tmp_path / "port.py").write_text(SHARED, encoding="utf-8")
-    events = list(run(load([tmp_path / "case.yaml"])))
+    events = run(load([tmp_path / "case.yaml"]))
     rows = [row for event in events for row in event.rows if row.name == "port"]
     failed = [row for row in rows if row.verdict is Verdict.FAIL]
     assert failed

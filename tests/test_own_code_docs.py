@@ -10,7 +10,7 @@ import pytest
 
 from harness.cases import load
 from harness.records import Verdict
-from harness.running import run
+from tests.workers import run
 
 PAGE = (Path(__file__).parent.parent / "docs" / "own-code.md").read_text(encoding="utf-8")
 PORTS = dict(re.findall(r"```python\n# (\w+_port\.py)\n(.*?)```", PAGE, re.DOTALL))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.frameworks.contract.programs import Arrays, Drawn, ProgramError, Request, Trace
-from harness.pairs import causes, divergence, judging, pairing
+from harness.pairs import causes, divergence, judging, pairing, unlike
 from harness.pairs import weights as weight_maps
 from harness.pairs.divergence import Parting
 from harness.pairs.judging import PairRow
@@ -153,6 +153,15 @@ def _part(
         except ProgramError as error:
             raise ProgramError(f"{error}: its draws are others when it is given the first program's") from error
     part.rows = judging.rows(mine, part.theirs)
+    odd = unlike.first_of(part.rows)
+    if odd is not None:
+        # Gradients of another sum, and what follows from it, say nothing of the programs.
+        _locate(first, second, inputs, part, given, brought)
+        part.parting = unlike.place(odd, part.mine, part.theirs, part.parting)
+        believed = mine.clean.get(odd.name, mine.outputs[odd.name])
+        limit = judging.rounding(mine, odd.name, believed)
+        part.cause = part.cause or unlike.cause(odd, believed, part.theirs.outputs[odd.other], limit)
+        return part
     if gradients:
         renamed_gradients = _as_first(part.theirs.gradients, result.mapping, "weight/")
         renamed = part.theirs._replace(gradients=renamed_gradients)
@@ -203,8 +212,8 @@ def _locate(
         upright = pairing.tape(part.pairing, part.mine.draws, part.theirs.draws, upright=True)
         other = second.observe(Request(inputs, part.mode, part.seed, upright, values=True, weights=brought))
         part.cause = causes.of_upright(mine, other, part.pairing, divergence.parting(mine, other))
-    part.mine = part.mine._replace(steps=mine.steps)
-    part.theirs = part.theirs._replace(steps=theirs.steps)
+    part.mine = part.mine._replace(steps=mine.steps, output_steps=mine.output_steps)
+    part.theirs = part.theirs._replace(steps=theirs.steps, output_steps=theirs.output_steps)
 
 
 def in_memory(arrays: dict[str, Any]) -> Arrays:

@@ -30,6 +30,7 @@ class Parting:
     limits    distance of their results in limits, where they have one size; NaN elsewhere.
     relative  the same over the largest value.
     pairs     for every operation of the first the one of the second that agrees with it; -1: none.
+    unlike    whether the values agree there, and only shapes do not.
     """
 
     agreed: tuple[int, int] | None
@@ -38,6 +39,7 @@ class Parting:
     limits: float
     relative: float
     pairs: NDArray[np.int64]
+    unlike: bool = False
 
 
 def parting(mine: Trace, theirs: Trace) -> Parting:

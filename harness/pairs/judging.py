@@ -7,6 +7,7 @@ every operation is given an error of the size of one rounding. Where the first c
 from __future__ import annotations
 
 import difflib
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ class PairRow:
     measured      largest difference.              limit  what rounding explains.    sensitivity  S.
     where         index of the largest difference. source whose rounding the limit comes from.
     exact         difference of the two float64 runs, where both are there; NaN elsewhere.
+    shapes        the first's and the second's, where they differ: then nothing else is known of it.
     """
 
     name: str
@@ -36,6 +38,7 @@ class PairRow:
     source: str
     ill_conditioned: bool = False
     exact: float = float("nan")
+    shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
 
     @property
     def passed(self) -> bool:
@@ -83,7 +86,7 @@ KINDS = {
 
 
 def rows(mine: Trace, theirs: Trace, kind: str = "output", names: dict[str, str] | None = None) -> list[PairRow]:
-    """Every output of the first program (or gradient, or state) against the second's. Raises ProgramError where shapes do not
+    """Every output of the first program (or gradient, or state) against the second's. Raises ProgramError where no names
     fit.
     """
     field, clean_field, prefix = KINDS[kind]
@@ -95,9 +98,9 @@ def rows(mine: Trace, theirs: Trace, kind: str = "output", names: dict[str, str]
         if [n for n in first.shape if n != 1] == [n for n in second.shape if n != 1]:
             second = second.reshape(first.shape)
         if first.shape != second.shape:
-            raise ProgramError(
-                f"the {kind} {name!r} has shape {first.shape} in the first and {second.shape} in the second program"
-            )
+            shapes = first.shape, second.shape
+            found.append(PairRow(prefix + name, prefix + other, math.inf, 0.0, 0.0, (), "shape", shapes=shapes))
+            continue
         if first.dtype.kind in "iub" and second.dtype.kind in "iub":
             found.append(_row(prefix + name, prefix + other, first, second, 0.0, "exact"))
             continue
@@ -117,6 +120,11 @@ def rows(mine: Trace, theirs: Trace, kind: str = "output", names: dict[str, str]
 
 def _with_exact(row: PairRow, first: np.ndarray, second: np.ndarray) -> PairRow:
     return PairRow(**{**row.__dict__, "exact": float(np.max(np.abs(first - second), initial=0.0))})
+
+
+def rounding(trace: Trace, name: str, believed: np.ndarray) -> float:
+    """What rounding explains at an output of a program."""
+    return K * max(trace.sensitivity.get(name, 0.0), U * _largest(np.asarray(believed, dtype=np.float64)))
 
 
 def _largest(array: np.ndarray) -> float:

@@ -80,10 +80,12 @@ def _parting(part: PairPass) -> list[str]:
     if parting.agreed is not None:
         found.append(f"agree up to  {_step(mine[parting.agreed[0]])}  =  {_step(theirs[parting.agreed[1]])}")
     off = f"  ({parting.limits:.3g} limits off)" if math.isfinite(parting.limits) else ""
-    if parting.first is not None:
-        found.append(f"part at      {_step(mine[parting.first])}   {mine[parting.first].source}")
-    if parting.second is not None:
-        found.append(f"      and    {_step(theirs[parting.second])}   {theirs[parting.second].source}{off}")
+    places = [(mine, parting.first, ""), (theirs, parting.second, off)]
+    told = [f"{_step(steps[at])}   {steps[at].source}{said}" for steps, at, said in places if at is not None]
+    first = "made at      " if parting.unlike else "part at      "
+    if len(told) == 1:
+        first = first.rstrip() + (", in the second:  " if parting.first is None else ", in the first:  ")
+    found += [("      and    " if number else first) + text for number, text in enumerate(told)]
     return found
 
 
@@ -93,6 +95,8 @@ def _step(step: Step) -> str:
 
 
 def _row(row: PairRow) -> str:
+    if row.shapes is not None:
+        return f"{row.name}: {row.shapes[0]} in the first, {row.shapes[1]} in the second"
     place = f" at {list(row.where)}" if row.where else ""
     return f"{row.name}: {row.measured:.3g} > {row.limit:.3g}{place}"
 
@@ -143,4 +147,12 @@ def _draw(draw: Drawn) -> dict[str, Any]:
 def _row_json(row: PairRow) -> dict[str, Any]:
     values = {name: getattr(row, name) for name in ("measured", "limit", "sensitivity", "exact")}
     finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
-    return {"name": row.name, "other": row.other, "passed": row.passed, "where": list(row.where), **finite}
+    shapes = None if row.shapes is None else [list(shape) for shape in row.shapes]
+    return {
+        "name": row.name,
+        "other": row.other,
+        "passed": row.passed,
+        "where": list(row.where),
+        "shapes": shapes,
+        **finite,
+    }

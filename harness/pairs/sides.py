@@ -165,16 +165,26 @@ def _backend_of_object(thing: Any) -> str:
     """The framework of an object: by its classes; of a function, by what it names, else by what its file has imported."""
     things = thing if isinstance(thing, tuple) else (thing,)
     backend = _first([_package(cls) for item in things for cls in type(item).__mro__])
-    code, variables = getattr(thing, "__code__", None), getattr(thing, "__globals__", {})
-    if not backend and code is not None:
-        named = [variables[name] for name in _names(code) if name in variables]
-        named += [cell.cell_contents for cell in thing.__closure__ or () if _filled(cell)]
-        called = [name for value in named for name in (_package(value), _package(type(value)))]
-        backend = _first(called) or _first([_package(value) for value in variables.values()])
+    if not backend:
+        named = _used(thing, set())
+        backend = _first([name for value in named for name in (_package(value), _package(type(value)))])
+    if not backend and hasattr(thing, "__globals__"):
+        backend = _first([_package(value) for value in thing.__globals__.values()])
     if not backend:
         known = ", ".join(dict.fromkeys(made for _, made in imported_for()))
         raise UserError(f"{thing!r} belongs to no framework that is known: {known}")
     return backend
+
+
+def _used(function: Any, seen: set[int]) -> list[Any]:
+    """What a function names, and what the functions that it names do."""
+    code, variables = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+    if code is None or id(function) in seen:
+        return []
+    seen.add(id(function))
+    named = [variables[name] for name in _names(code) if name in variables]
+    named += [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
+    return named + [value for other in named for value in _used(other, seen)]
 
 
 def _first(packages: list[str]) -> str:

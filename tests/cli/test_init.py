@@ -12,7 +12,7 @@ from harness.cases import load
 from harness.cli import main
 from harness.commands.init import FRAMEWORKS
 from harness.records import Verdict
-from harness.running import run
+from tests.workers import run
 
 
 def call(*arguments: str) -> int:

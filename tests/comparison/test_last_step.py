@@ -9,7 +9,7 @@ import pytest
 from simulated import variant
 
 from harness.records import BackendRef, Verdict
-from harness.running import run
+from tests.workers import run
 
 PORT = str(Path(__file__).parents[1] / "frameworks" / "ports" / "last_torch.py") + ":run"
 SIZES = {"x": (2, 3, 2)}

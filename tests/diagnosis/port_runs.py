@@ -17,7 +17,7 @@ from harness.diagnosis.fault import catalogue
 from harness.diagnosis.power import own_passes
 from harness.records import Compared, Verdict
 from harness.reporting.verdicts import reason
-from harness.running import run
+from tests.workers import run
 
 PORTS = Path(__file__).resolve().parent / "ports"
 FRAMEWORKS = {"numpy": "numpy", "torch": "torch", "jax": "jax", "tensorflow": "tensorflow", "keras": "tensorflow"}

@@ -12,7 +12,7 @@ from simulated import variant
 from harness.noises import Site
 from harness.records import BackendRef, Compared, Variant, Verdict
 from harness.reporting.verdicts import reason
-from harness.running import run
+from tests.workers import run
 
 PORTS = Path(__file__).parent / "ports"
 #: Two axes of one size: shapes do not tell a time-major draw from a batch-major one.

@@ -19,8 +19,8 @@ from harness.layers._pointwise import PointwiseNoise
 from harness.layers.base import kinds
 from harness.noises import ADDS, MULTIPLIES, NOISES, REPLACES, Noise, Site
 from harness.records import BackendRef, Role, Variant, Verdict
-from harness.running import run
 from harness.tape import BERNOULLI, NORMAL
+from tests.workers import run
 
 RATES, STDDEVS = (0.0, 0.3, 1.0), (0.0, 0.1)
 KINDS = {name: kind for name, kind in kinds().items() if isinstance(kind, PointwiseNoise)}

@@ -11,8 +11,8 @@ from simulated import variant
 
 from harness.frameworks.contract.adapter import Unsupported
 from harness.records import ArraySpec, BackendRef, Verdict
-from harness.running import run
 from tests.frameworks.adapter_jobs import Call, at
+from tests.workers import run
 
 LAYERS = 18
 MODEL = {"vocabulary": 7, "features": 3, "units": 3, "layers": LAYERS}

@@ -17,8 +17,8 @@ from harness.frameworks.contract.target import checked
 from harness.noises import Site
 from harness.records import BackendRef, Compared, Variant, Verdict
 from harness.reporting.verdicts import reason
-from harness.running import run
 from harness.tape import BERNOULLI, Draw, TapeMismatch, assign
+from tests.workers import run
 
 PORTS = Path(__file__).parent / "ports"
 FRAMEWORKS = [

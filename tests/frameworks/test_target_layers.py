@@ -10,7 +10,7 @@ from simulated import variant
 
 from harness.records import BackendRef, Verdict
 from harness.reporting.verdicts import reason
-from harness.running import run
+from tests.workers import run
 
 PORTS = Path(__file__).parent / "ports"
 MISSING = {

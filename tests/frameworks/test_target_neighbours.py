@@ -11,7 +11,7 @@ from simulated import variant
 
 from harness.frameworks.contract.own_files import Neighbours
 from harness.records import BackendRef, Verdict
-from harness.running import run
+from tests.workers import run
 
 PORT = """
 from layers import FACTOR

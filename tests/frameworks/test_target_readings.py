@@ -15,8 +15,8 @@ from harness.frameworks.contract.layouts import MOST, readings
 from harness.frameworks.contract.surplus import one_a_gate, unused
 from harness.noises import Site
 from harness.records import BackendRef, PassResult
-from harness.running import run
 from harness.tape import BERNOULLI, NORMAL, UNUSED, Draw, TapeMismatch, assign
+from tests.workers import run
 
 # Batch, time and gates are four; features and units five.
 OUTPUT = {"at": "output", "rate": 0.4}

@@ -11,7 +11,7 @@ from target_cases import differences
 
 from harness.frameworks.contract.shapes import WrongShape, compare_shapes, explained, shape_of
 from harness.records import BackendRef
-from harness.running import run
+from tests.workers import run
 
 FRAMEWORKS = ["numpy", *(pytest.param(name, marks=pytest.mark.slow) for name in ("torch", "jax", "tensorflow"))]
 PORT = """

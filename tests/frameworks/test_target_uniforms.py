@@ -10,8 +10,8 @@ from simulated import variant
 from target_cases import differences
 
 from harness.records import BackendRef, Compared
-from harness.running import run
 from harness.tape import KEEP_RULES, UNIFORM, Draw, deciding_uniforms, decisions
+from tests.workers import run
 
 PREAMBLE = """
 def run(case):

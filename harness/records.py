@@ -186,6 +186,7 @@ class Variant:
     repeats   how often the first seed is run again; nondeterminism that strikes rarely needs many.
     checks    fnmatch patterns of the checks to plan; empty: all that apply.
     source    the case file's text.
+    weight_gradients  where gradients are taken, whether those of the weights are compared too.
     check_places   where the patterns of `checks` stand.
     """
 
@@ -214,6 +215,11 @@ class Variant:
     place: Place | None = None
     source: str = ""
     check_places: tuple[Place, ...] = ()
+    weight_gradients: bool = True
+
+    def compares(self, name: str) -> bool:
+        """Whether the gradient of an input or a weight of that name is compared."""
+        return self.gradients and (self.weight_gradients or name in self.inputs)
 
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of the inputs by name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,13 @@ def pytest_configure() -> None:
     missing = absent(REQUIRED)
     if missing:
         raise pytest.UsageError(f"HARNESS_REQUIRE names what is not here: {', '.join(missing)}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: what several processes have left at the end is then short."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 def pytest_sessionfinish() -> None:

@@ -234,7 +234,9 @@ class CaseFile(StrictModel):
     dtype: Literal["float16", "bfloat16", "float32", "float64"] = Field(
         "float32", description="Of arrays and arithmetic."
     )
-    gradients: bool = Field(default=True, description="Whether gradients are compared too.")
+    gradients: bool | Literal["inputs"] = Field(
+        default=True, description="Whether gradients are compared too; inputs: those of the inputs alone."
+    )
     backends: Annotated[list[Any], Field(min_length=1)] = Field(description="What is compared.")
     matrix: dict[str, Any] | None = Field(default=None, description="Values to run the case with, by name.")
     expect: list[Any] = Field(default_factory=list, description="Known differences.")

@@ -51,7 +51,7 @@ def detailed(variant: Variant) -> dict[str, object]:
         "config": to_json(config),
         "inputs": {name: list(spec.shape) for name, spec in variant.inputs.items()},
         "weights": {name: list(spec.shape) for name, spec in variant.weights.items()},
-        "gradients": variant.gradients,
+        "gradients": variant.gradients if variant.weight_gradients else "inputs",
         "timeout": variant.timeout,
         "tolerance": dict(variant.tolerance),
         "implementations": [ref.label for ref in expand(variant)],

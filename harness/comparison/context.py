@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import zlib
 from collections.abc import Callable, Hashable, Mapping
@@ -69,7 +70,7 @@ class Context:
         inputs, weights, cotangents = self.arrays()
         # An input may be NaN or infinite on purpose; what comes of it is compared, not warned of.
         with np.errstate(invalid="ignore", over="ignore"):
-            return self.kind.evaluate(
+            found = self.kind.evaluate(
                 self.variant.config,
                 wide(inputs),
                 wide(weights),
@@ -79,6 +80,8 @@ class Context:
                 cotangents=wide(cotangents) if gradients else None,
                 rounding=rounding,
             )
+        compared = {name: array for name, array in found.gradients.items() if self.variant.compares(name)}
+        return dataclasses.replace(found, gradients=compared)
 
     def bounds(self, mode: str) -> dict[str, Bound]:
         """How far each output and gradient may lie from the reference, from the case's own sensitivity.

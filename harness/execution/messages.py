@@ -124,7 +124,7 @@ def result(
             )
         prefix = f"{index}/"
         own = {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
-        done.append((one, _pass_result(item, own)))
+        done.append((one, _pass_result(variant, item, own)))
     native = {name[len("native/") :]: array for name, array in arrays.items() if name.startswith("native/")}
     if "native" in header:
         common["native_failure"] = str(header["native"])
@@ -145,7 +145,7 @@ def _check(backend: BackendRef, word: str) -> str:
     return CHECKS["mismatch"] if backend.target and word == "unsupported" else CHECKS.get(word, RAN)
 
 
-def _pass_result(item: Mapping[str, Any], arrays: Arrays) -> PassResult:
+def _pass_result(variant: Variant, item: Mapping[str, Any], arrays: Arrays) -> PassResult:
     draws: Draws = {}
     for position, draw in enumerate(item["draws"]):
         values = arrays[f"draws/{position}"]
@@ -154,10 +154,11 @@ def _pass_result(item: Mapping[str, Any], arrays: Arrays) -> PassResult:
     def part(prefix: str) -> Arrays:
         return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
 
-    outputs, gradients = part("outputs/"), part("gradients/")
+    outputs = part("outputs/")
+    gradients = {name: array for name, array in part("gradients/").items() if variant.compares(name)}
     others = []
     for number, said in enumerate(item.get("others", ())):
-        other = _pass_result({"seconds": item["seconds"], **said}, part(f"others/{number}/"))
+        other = _pass_result(variant, {"seconds": item["seconds"], **said}, part(f"others/{number}/"))
         others.append(other if other.outputs else replace(other, outputs=outputs, gradients=gradients))
 
     order = tuple((str(site), tuple(shape)) for site, shape in item.get("order", ()))

@@ -26,8 +26,15 @@ def names(context: Context) -> list[str]:
     owed = [f"value.{name}" for name in context.output_shapes]
     if variant.gradients:
         integers = context.kind.integer_inputs(variant.config, variant.input_shapes())
-        owed += [GRADIENT + name for name in (*variant.inputs, *variant.weights) if name not in integers]
+        compared = [name for name in (*variant.inputs, *variant.weights) if variant.compares(name)]
+        owed += [GRADIENT + name for name in compared if name not in integers]
     return owed
+
+
+def left_out(context: Context) -> list[str]:
+    """`gradient.<name>` for every weight of which the case leaves the gradient out."""
+    variant = context.variant
+    return [GRADIENT + name for name in variant.weights if variant.gradients and not variant.compares(name)]
 
 
 def limit_of(context: Context, name: str, mode: str, own: dict[str, Bound] | None = None) -> tuple[float, Bound, bool]:
@@ -40,9 +47,11 @@ def limit_of(context: Context, name: str, mode: str, own: dict[str, Bound] | Non
     return bound.limit, bound, False
 
 
-@check("value", names)
+@check("value", lambda context: [*names(context), *left_out(context)])
 def value(evidence: Evidence) -> Iterable[Finding]:
     """The worst deviation over all passes, for each output and gradient."""
+    for row in left_out(evidence.context):
+        yield Finding(row, Verdict.UNSUPPORTED, cause="not asked: the case compares the gradients of its inputs alone")
     for row in names(evidence.context):
         name = row if row.startswith(GRADIENT) else row.removeprefix("value.")
         findings = []

@@ -130,7 +130,7 @@ def on_gitlab(folder: Path) -> int:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
-@pytest.mark.parametrize("system", [on_github, on_gitlab])
+@pytest.mark.parametrize("system", [on_github, pytest.param(on_gitlab, marks=pytest.mark.exhaustive)])
 def test_green_is_green_and_a_new_difference_is_not(system: Any, project: Path) -> None:
     assert system(project) == 0
     assert json.loads((project / "reports/latest/run.json").read_text())["cases"] == 5

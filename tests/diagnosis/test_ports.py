@@ -14,7 +14,10 @@ def installed(kind: str) -> bool:
     return all(importlib.util.find_spec(name) is not None for name in {kind, FRAMEWORKS[kind]})
 
 
-KINDS = [pytest.param(kind, marks=() if kind == "numpy" else pytest.mark.slow) for kind in FRAMEWORKS]
+# Of the other frameworks the ports say the same of the search; that they are judged at all is asked of every framework in
+# tests/frameworks/test_target*.py, tests/test_own_code_docs.py and tests/test_public_reports.py.
+LATE = {"numpy": (), "torch": (pytest.mark.slow,)}
+KINDS = [pytest.param(kind, marks=LATE.get(kind, (pytest.mark.exhaustive,))) for kind in FRAMEWORKS]
 
 
 @pytest.mark.parametrize("kind", KINDS)

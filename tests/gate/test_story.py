@@ -127,7 +127,7 @@ def harness(capsys, monkeypatch, tmp_path):
     return call
 
 
-@pytest.mark.parametrize("which", ["port", pytest.param("tensorflow", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("which", ["port", pytest.param("tensorflow", marks=pytest.mark.exhaustive)])
 def test_a_year_with_the_gate(which, request, harness, tmp_path, monkeypatch):
     upgrade = request.getfixturevalue(which)
     path = tmp_path / "cases" / "model.yaml"

@@ -24,7 +24,7 @@ def raw_beside(case):
     """Raw draws that are no dropout of the case."""
     x = case.inputs["x"]
     noise = tf.raw_ops.RandomStandardNormal(shape=tf.shape(x), dtype=x.dtype, seed=1) if case.training else 0.0
-    return {"y": tf.nn.dropout(x, case.rate("input")) + 0.0 * noise if case.training else x}
+    return {"y": tf.nn.dropout(x, case.rate("input")) + 0.01 * noise if case.training else x}
 
 
 def noise_for_a_weight(case):

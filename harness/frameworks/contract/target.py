@@ -182,13 +182,13 @@ class Target(Adapter):
         parts = split(tap.draws, self.starts, self.labels())
         ways = [self.matched(job, draws, labels) for draws, labels in parts]
         # Calls that draw alike are read alike; the first reading is the simplest one.
-        readings = [[mine[min(number, len(mine) - 1)] for mine in ways] for number in range(max(map(len, ways)))]
+        chosen = [[mine[min(number, len(mine) - 1)] for mine in ways] for number in range(max(map(len, ways)))]
         if job.tape is None:
-            first, *others = [self.result(job, outcome, parts, slots) for slots in readings]
+            first, *others = [self.result(job, outcome, parts, slots) for slots in chosen]
             return first._replace(others=tuple(other._replace(outputs={}, gradients={}) for other in others))
         results: List[Result] = []
         refused: Optional[Unsupported] = None
-        for slots in readings:
+        for slots in chosen:
             try:
                 results += self.on_tape(job, parts, slots)
             except Unsupported as error:

@@ -40,6 +40,12 @@ def require_one(what: str) -> Tuple[int, int]:
     return found
 
 
+def check_draws(job: Job) -> None:
+    """Raise Unsupported for draws that the tap cannot follow: in 1.3 a `py_func` knows no float16."""
+    if job.dtype == "float16" and job.train and job.sites and version(load()) < (1, 4):
+        raise Unsupported("TensorFlow 1.3's py_func, through which draws are recorded, knows no float16")
+
+
 def require_eager(found: Tuple[int, int]) -> None:
     """Raise Unsupported where there is no eager execution."""
     if found < (1, 7):
@@ -91,7 +97,9 @@ def _run_graph(job: Job, forward: Forward, tap: TensorFlowTap) -> Outcome:
         with tf.Session(graph=graph) as session:
             session.run(tf.global_variables_initializer())
             session.run(assigned)
+            tap.calls = job.calls
             for _ in range(job.calls):
+                tap.restart()
                 values = [np.asarray(value) for value in session.run(fetches)]
     return Outcome(dict(zip(outputs, values)), dict(zip(gradients, values[len(outputs) :])))
 

@@ -172,6 +172,10 @@ class TensorFlowTap(Tap):
         self._records.append(((self._call, *key), Draw(kind, np.array(used), self.rule if kind == UNIFORM else "")))
         return used
 
+    def restart(self) -> None:
+        """A graph of TensorFlow 1 is run again: the steps of its loops count from the first one."""
+        self._visits.clear()
+
     def visit(self, node: int) -> int:
         """How often this node of a TensorFlow 1 loop has run: its step, when iterations run one after another."""
         count = self._visits.get(node, 0)

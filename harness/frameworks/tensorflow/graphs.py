@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 import numpy as np
 
 from harness.frameworks.contract.adapter import Job, Outcome, Unsupported
-from harness.frameworks.tensorflow.arrays import load
+from harness.frameworks.tensorflow.arrays import load, to_numpy
 from harness.frameworks.tensorflow.tap import TensorFlowTap
 
 Tensors = Dict[str, Any]
@@ -125,11 +125,7 @@ def _run_eager(job: Job, forward: Forward) -> Outcome:
         if job.cotangents:
             found = tape.gradient(total, list(sources.values()))
             gradients = {name: _or_zeros(tf, value, sources[name]) for name, value in zip(sources, found)}
-        return Outcome(_numpy(outputs), _numpy(gradients))
-
-
-def _numpy(named: Tensors) -> Dict[str, np.ndarray]:
-    return {name: np.asarray(tensor.numpy()) for name, tensor in named.items()}
+        return Outcome(to_numpy(outputs), to_numpy(gradients))
 
 
 def _or_zeros(tf: Any, gradient: Any, source: Any) -> Any:

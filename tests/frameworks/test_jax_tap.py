@@ -17,7 +17,7 @@ from harness.frameworks.contract.adapter import Unsupported
 from harness.frameworks.jax import tap as jax_tap
 from harness.frameworks.jax.lazy import precision
 from harness.frameworks.jax.program import Program
-from harness.tape import BERNOULLI, NORMAL, Draw, TapeMismatch, decisions
+from harness.tape import BERNOULLI, Draw, decisions
 
 Function = Callable[[Any, dict[str, Any]], dict[str, Any]]
 ARRAYS = {"x": np.linspace(-1.0, 1.0, 12, dtype=np.float32).reshape(4, 3)}
@@ -35,19 +35,6 @@ def run(function: Function, replay: list[Draw] | None = None, **more: Any) -> tu
 
 def drop(key: Any, x: Any, rate: float = 0.4) -> Any:
     return jnp.where(jax.random.bernoulli(key, 1.0 - rate, x.shape), x / (1.0 - rate), 0.0)
-
-
-def stepwise(key: Any, arrays: dict[str, Any]) -> dict[str, Any]:
-    """A scan that splits its key at every step and draws twice in it, one draw of them mapped over keys."""
-
-    def step(key: Any, x: Any) -> Any:
-        key, one, other = jax.random.split(key, 3)
-        dropped = drop(one, x)
-        noise = jax.vmap(lambda key: jax.random.normal(key, (2,)))(jax.random.split(other, 3))
-        return key, dropped + noise.sum(1)
-
-    _, y = jax.lax.scan(step, key, arrays["x"])
-    return {"y": y}
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**31, 2**32 + 5])
@@ -68,30 +55,6 @@ def test_tapped_keys_draw_what_plain_keys_draw(seed: int, wide: str) -> None:
             np.testing.assert_array_equal(
                 jax.random.bernoulli(one, 0.3, (99,)), jax.random.bernoulli(other, 0.3, (99,))
             )
-
-
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-def test_recorded_uniforms_are_the_frameworks(dtype: str) -> None:
-    with precision(dtype):
-        _, draws = run(lambda key, arrays: {"u": jax.random.uniform(key, (5, 400), dtype)})
-        expected = np.asarray(jax.random.uniform(jax.random.key(7), (5, 400), dtype))
-    (draw,) = draws
-    assert (draw.kind, draw.rule, draw.values.dtype) == ("uniform", "u < keep", expected.dtype)
-    np.testing.assert_array_equal(draw.values, expected)
-
-
-@pytest.mark.parametrize("compile", [True, False])
-def test_order_inside_a_scan_under_vmap(compile: bool) -> None:
-    """Two draws a step, step after step, as the plain loop makes them."""
-    outputs, draws = run(stepwise, compile=compile)
-    key = jax.random.key(7)
-    assert [draw.kind for draw in draws] == ["uniform", "normal"] * 4
-    for step in range(4):
-        key, one, other = jax.random.split(key, 3)
-        np.testing.assert_array_equal(draws[2 * step].values, jax.random.uniform(one, (3,)))
-        each = [jax.random.normal(part, (2,)) for part in jax.random.split(other, 3)]
-        np.testing.assert_array_equal(draws[2 * step + 1].values, each)
-    np.testing.assert_array_equal(outputs["y"], stepwise(jax.random.key(7), ARRAYS)["y"])
 
 
 def test_a_reversed_scan_is_recorded_from_its_last_step() -> None:
@@ -135,18 +98,6 @@ def test_a_gradient_inside_the_function_counts_once() -> None:
     np.testing.assert_array_equal(np.asarray(outputs["g"]) != 0, decisions(draws[0], 0.4))
 
 
-@pytest.mark.parametrize("rate", [1e-6, 0.3, 1.0 - 1e-6])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_replayed_decisions_hold_at_every_rate(rate: float, dtype: str) -> None:
-    kept = np.random.default_rng(0).random((4, 3)) < 0.5
-    with precision(dtype):
-        outputs, draws = run(
-            lambda key, arrays: {"m": jax.random.bernoulli(key, 1.0 - rate, (4, 3))}, [Draw(BERNOULLI, kept)]
-        )
-    np.testing.assert_array_equal(outputs["m"], kept)
-    np.testing.assert_array_equal(decisions(draws[0], rate), kept)
-
-
 def test_a_decision_that_no_u_can_make_is_recorded_as_it_was_made() -> None:
     """In bfloat16 no u reaches a keep probability of 0.996, so nothing can be dropped: the record says so."""
     dropped = np.zeros((4, 3), bool)
@@ -154,49 +105,6 @@ def test_a_decision_that_no_u_can_make_is_recorded_as_it_was_made() -> None:
     outputs, draws = run(lambda key, arrays: {"m": jax.random.bernoulli(key, keep, (4, 3))}, [Draw(BERNOULLI, dropped)])
     assert np.asarray(outputs["m"]).all()
     assert decisions(draws[0], 2.0**-8).all()
-
-
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-def test_replayed_normals_are_exact(dtype: str) -> None:
-    values = np.random.default_rng(0).normal(size=(4, 3))
-    with precision(dtype):
-        outputs, draws = run(lambda key, arrays: {"n": jax.random.normal(key, (4, 3), dtype)}, [Draw(NORMAL, values)])
-    expected = values.astype(jax_tap.scalar_type(dtype))
-    np.testing.assert_array_equal(np.asarray(outputs["n"]), expected)
-    np.testing.assert_array_equal(draws[0].values, expected)
-
-
-def test_replay_in_a_scan_goes_step_by_step() -> None:
-    generator = np.random.default_rng(0)
-    masks, noises = generator.random((4, 3)) < 0.5, generator.normal(size=(4, 3, 2)).astype(np.float32)
-    tape = [Draw(*pair) for step in range(4) for pair in ((BERNOULLI, masks[step]), (NORMAL, noises[step]))]
-    outputs, _ = run(stepwise, tape)
-    expected = np.where(masks, ARRAYS["x"] / np.float32(0.6), 0) + noises.sum(2)
-    np.testing.assert_allclose(outputs["y"], expected, rtol=1e-6, atol=1e-7)
-
-
-@pytest.mark.parametrize(
-    ("tape", "message"),
-    [
-        ([(4, 3)], "the tape has ended"),
-        ([(4, 3), (3, 4)], "where the tape has bernoulli"),
-        ([(4, 3), (4, 3), (4, 3)], ""),
-    ],
-)
-def test_a_tape_that_does_not_fit(tape: list[tuple[int, ...]], message: str) -> None:
-    def function(key: Any, arrays: dict[str, Any]) -> dict[str, Any]:
-        one, other = jax.random.split(key)
-        return {"y": drop(one, drop(other, arrays["x"]))}
-
-    draws = [Draw(BERNOULLI, np.ones(shape, bool)) for shape in tape]
-    program = Program(function, jax_tap.key(0), ARRAYS)
-    with jax_tap.JaxTap(draws) as tap:
-        if message:
-            with pytest.raises(TapeMismatch, match=message):
-                program.run(jax_tap.key(0), ARRAYS, {}, tap)
-        else:
-            program.run(jax_tap.key(0), ARRAYS, {}, tap)
-            assert len(tap.replay) == 1
 
 
 def test_one_compiled_function_serves_every_seed_and_tape() -> None:

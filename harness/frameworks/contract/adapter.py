@@ -128,13 +128,8 @@ class Tap:
     def next_replay(self, kind: str, shape: Sequence[int]) -> Draw:
         """Take the next draw of the tape for a border call that wants `kind` values of `shape`."""
         assert self.replay is not None
-        if not self.replay:
-            raise TapeMismatch("the tape has ended, but %s%s is drawn" % (kind, tuple(shape)))
-        draw = self.replay.pop(0)
-        if draw.kind != kind or tuple(draw.values.shape) != tuple(shape):
-            raise TapeMismatch(
-                "drew %s%s where the tape has %s%s" % (kind, tuple(shape), draw.kind, tuple(draw.values.shape))
-            )
+        draw = draw_of(self.replay, 0, kind, shape)
+        del self.replay[0]
         return draw
 
     def __enter__(self) -> "Tap":
@@ -142,6 +137,18 @@ class Tap:
 
     def __exit__(self, *_exc: Any) -> Optional[bool]:
         return None
+
+
+def draw_of(tape: Sequence[Draw], index: int, kind: str, shape: Sequence[int]) -> Draw:
+    """A draw of a tape, where `kind` values of `shape` are wanted. Raises TapeMismatch where it has none or another there."""
+    if not 0 <= index < len(tape):
+        raise TapeMismatch("the tape has ended, but %s%s is drawn" % (kind, tuple(shape)))
+    draw = tape[index]
+    if draw.kind != kind or tuple(draw.values.shape) != tuple(shape):
+        raise TapeMismatch(
+            "drew %s%s where the tape has %s%s" % (kind, tuple(shape), draw.kind, tuple(draw.values.shape))
+        )
+    return draw
 
 
 class Adapter(Capabilities):

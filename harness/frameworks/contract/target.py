@@ -342,6 +342,13 @@ def target_adapter(name: str, target: str) -> Target:
     return _FRAMEWORKS[name](target)
 
 
+def compared(job: Job, outputs: Arrays) -> None:
+    """Raise TargetError where an output that has a cotangent is missing."""
+    missing = sorted(set(job.cotangents) - set(outputs))
+    if missing:
+        raise TargetError("returned no %s; the case compares: %s" % (", ".join(missing), ", ".join(job.cotangents)))
+
+
 def arrays_of(found: Arrays, like: np.dtype) -> Dict[str, np.ndarray]:
     """Results as arrays; a Python number or list is taken in the case's dtype."""
     return {

@@ -11,7 +11,7 @@ JAX and Keras are imported inside functions only.
 import contextlib
 import importlib
 import sys
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, ContextManager, Iterator
 
 from harness.frameworks.jax.tap import prng_implementation
 from harness.frameworks.keras3.initial import initial_values
@@ -25,27 +25,30 @@ def tapped_keys() -> Iterator[None]:
     if "keras" not in sys.modules or sys.modules["keras"].backend.backend() != "jax":
         yield
         return
-    module = importlib.import_module(RANDOM)
+    with random_module(_Random) as aside, initial_values(aside):
+        yield
+
+
+@contextlib.contextmanager
+def random_module(instead: Callable[[Any], Any]) -> Iterator[Callable[[], ContextManager[None]]]:
+    """While inside, Keras on JAX finds `instead(jax.random)` where it looks for `jax.random`; gives what sets it aside."""
+    module: Any = importlib.import_module(RANDOM)
     plain = module.jax
-    module.jax = _Standin(plain, random=_Random(plain.random))  # type: ignore[attr-defined]
 
     @contextlib.contextmanager
-    def aside() -> Iterator[None]:
-        tapped, module.jax = module.jax, plain  # type: ignore[attr-defined]
+    def holding(other: Any) -> Iterator[None]:
+        before, module.jax = module.jax, other
         try:
             yield
         finally:
-            module.jax = tapped  # type: ignore[attr-defined]
+            module.jax = before
 
-    try:
-        with initial_values(aside):
-            yield
-    finally:
-        module.jax = plain  # type: ignore[attr-defined]
+    with holding(Standin(plain, random=instead(plain.random))):
+        yield lambda: holding(plain)
 
 
-class _Standin:
-    """A module with something else under one name."""
+class Standin:
+    """A module with something else under some names."""
 
     def __init__(self, module: Any, **other: Any) -> None:
         self._module = module
@@ -55,7 +58,7 @@ class _Standin:
         return getattr(self._module, name)
 
 
-class _Random(_Standin):
+class _Random(Standin):
     """`jax.random` as Keras calls it."""
 
     def bernoulli(self, key: Any, *args: Any, **kwargs: Any) -> Any:

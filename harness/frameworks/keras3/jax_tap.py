@@ -8,11 +8,12 @@ outputs and takes replayed ones in as inputs.
 Import policy: JAX and Keras are imported inside functions only.
 """
 
-from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from harness.frameworks.contract.adapter import Tap
+from harness.frameworks.contract.adapter import Tap, draw_of
+from harness.frameworks.keras3.jax_keys import random_module
 from harness.frameworks.tensorflow.tap import extreme
 from harness.tape import BERNOULLI, NORMAL, UNIFORM, Draw, TapeMismatch
 
@@ -30,8 +31,8 @@ class Seen(NamedTuple):
 class Trace:
     """The draws of one traced (or eagerly run) function: `seen` and `values`, in order."""
 
-    def __init__(self, replay: Optional[Sequence[Tuple[str, Any]]]) -> None:
-        self._replay = None if replay is None else list(replay)
+    def __init__(self, replay: Optional[Sequence[Draw]]) -> None:
+        self._replay = replay
         self.seen: List[Seen] = []
         self.values: List[Any] = []
 
@@ -47,15 +48,8 @@ class Trace:
         used = native
         if self._replay is not None:
             wanted = NORMAL if seen.kind == NORMAL else BERNOULLI
-            index = len(self.values)
-            if index >= len(self._replay):
-                raise TapeMismatch("the tape has ended, but %s%s is drawn" % (wanted, tuple(native.shape)))
-            kind, taped = self._replay[index]
-            if kind != wanted or tuple(taped.shape) != tuple(native.shape):
-                raise TapeMismatch(
-                    "drew %s%s where the tape has %s%s" % (wanted, tuple(native.shape), kind, tuple(taped.shape))
-                )
-            used = _as_drawn(seen.kind, taped, native)
+            draw = draw_of(self._replay, len(self.values), wanted, native.shape)
+            used = _as_drawn(seen.kind, draw.values, native)
         # A barrier, so that XLA fuses the draw with nothing and a recorded and a replayed run round alike.
         used = _barrier(used)
         self.seen.append(seen)
@@ -86,21 +80,13 @@ def _barrier(value: Any) -> Any:
 class KerasJaxTap(Tap):
     """Stands in for `jax` inside Keras's random module; the adapter runs Keras inside a `Trace` and then `put`s it."""
 
-    def __init__(self, replay: Optional[Sequence[Draw]] = None) -> None:
-        super().__init__(replay)
-        self._module: Any = None
-        self._jax: Any = None
-
     def __enter__(self) -> "KerasJaxTap":
-        import importlib
-
-        self._module = importlib.import_module("keras.src.backend.jax.random")
-        self._jax = self._module.jax
-        self._module.jax = _Standin(self._jax, _RandomStandin(self._jax.random))
+        self._border = random_module(_RandomStandin)
+        self._border.__enter__()
         return self
 
-    def __exit__(self, *_exc: Any) -> None:
-        self._module.jax = self._jax
+    def __exit__(self, *exc: Any) -> None:
+        self._border.__exit__(*exc)
 
     def put(self, seen: Sequence[Seen], values: Sequence[Any]) -> None:
         """Record the draws of a trace that has been run; takes as many off the tape."""
@@ -109,17 +95,6 @@ class KerasJaxTap(Tap):
             self.draws.append(Draw(item.kind, np.asarray(array), item.rule, params))
         if self.replay is not None:
             del self.replay[: len(values)]
-
-
-class _Standin:
-    """The module `jax` with another `random`."""
-
-    def __init__(self, module: Any, random: Any) -> None:
-        self._module = module
-        self.random = random
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._module, name)
 
 
 class _RandomStandin:

@@ -9,11 +9,12 @@ Import policy: Keras and the frameworks are imported inside functions only.
 import contextlib
 import functools
 from collections import OrderedDict
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from harness.frameworks.contract.adapter import Adapter, Job, Outcome, Tap, Unsupported, implementation
+from harness.frameworks.jax import lazy as jax_lazy
 from harness.frameworks.jax.cache import use_compilation_cache
 from harness.frameworks.keras3.jax_tap import RULE, KerasJaxTap, Seen, Trace
 from harness.frameworks.keras3.load import BACKENDS, load
@@ -137,38 +138,20 @@ def _native(backend: str, array: np.ndarray) -> Any:
 
 def run_torch(network: Network, job: Job) -> Outcome:
     """Run on torch with autograd."""
-    import torch
+    from harness.frameworks.torch.base import evaluated, same
 
-    from harness.frameworks.torch.arrays import from_numpy
-    from harness.frameworks.torch.base import Leaf, owned, same, vector_jacobian
-
-    wanted = bool(job.cotangents)
-    inputs = {name: from_numpy(array).requires_grad_(wanted) for name, array in job.inputs.items()}
-    torch.manual_seed(job.seed)
-    with torch.set_grad_enabled(wanted):
-        for left in reversed(range(job.calls)):
-            if job.reset and not left:
-                reset_states(network.layers)
-            outputs = network.forward(inputs)
-    gradients: Dict[str, np.ndarray] = {}
-    if wanted:
-        leaves: Dict[str, Leaf] = {name: (tensor, same) for name, tensor in inputs.items()}
-        leaves.update({name: (variable.value, same) for name, variable in network.variables.items()})
-        gradients = vector_jacobian(outputs, job.cotangents, leaves)
-    return Outcome({name: owned(tensor) for name, tensor in outputs.items()}, gradients)
+    variables = network.variables.items()
+    return evaluated(
+        job,
+        network.forward,
+        lambda: {name: (variable.value, same) for name, variable in variables},
+        lambda: reset_states(network.layers),
+    )
 
 
-@contextlib.contextmanager
-def precision(job: Job) -> Iterator[None]:
+def precision(job: Job) -> Any:
     """JAX computes in float64 only where it has been told so."""
-    if job.backend != "jax" or job.dtype != "float64":
-        yield
-        return
-    import jax
-
-    enable = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
-    with enable(True):
-        yield
+    return jax_lazy.precision(job.dtype) if job.backend == "jax" else contextlib.ExitStack()
 
 
 def _signature(job: Job) -> str:
@@ -219,11 +202,15 @@ class _Compiled:
             tap.put(self._seen, values)
         return Outcome(_arrays(outputs), _arrays(gradients))
 
+    def _tape(self, replay: Optional[Sequence[Any]]) -> Optional[List[Draw]]:
+        """The replayed arrays as draws."""
+        return None if replay is None else [Draw(kind, values) for kind, values in zip(self._kinds, replay)]
+
     def _eagerly(self, inputs: Tensors, seeds: Any, replay: Any) -> Tuple[List[Any], List[Any]]:
         """A plain call, which assigns to the layers' own variables; the seeds' states and the draws."""
         for variable, value in zip(self._seeds, seeds):
             variable.assign(value)
-        with Trace(None if replay is None else list(zip(self._kinds, replay))) as trace:
+        with Trace(self._tape(replay)) as trace:
             self._network.forward(inputs)
         self._seen = trace.seen
         return [variable.value for variable in self._seeds], trace.values
@@ -242,8 +229,7 @@ class _Compiled:
         def forward(weights: Tensors, inputs: Tensors) -> Tuple[Tensors, Tuple[List[Any], List[Any]]]:
             mapping = [(variable, weights[name]) for name, variable in self._network.variables.items()]
             mapping += list(zip(self._seeds, seeds))
-            taped = None if replay is None else list(zip(self._kinds, replay))
-            with keras.StatelessScope(state_mapping=mapping) as scope, Trace(taped) as trace:
+            with keras.StatelessScope(state_mapping=mapping) as scope, Trace(self._tape(replay)) as trace:
                 outputs = self._network.forward(inputs)
             self._seen = trace.seen
             later = [scope.get_current_value(variable) for variable in self._seeds] if further else []

@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 import numpy as np
 
 from harness.frameworks.contract.adapter import Job, Outcome, Unsupported
-from harness.frameworks.tensorflow.arrays import load
+from harness.frameworks.tensorflow.arrays import load, to_numpy
 from harness.frameworks.tensorflow.tap import TensorFlowTap
 
 Tensors = Dict[str, Any]
@@ -38,6 +38,12 @@ def require_one(what: str) -> Tuple[int, int]:
     if found[0] != 1:
         raise Unsupported("%s is TensorFlow 1's, and this is %s: name an environment" % (what, tf.__version__))
     return found
+
+
+def check_draws(job: Job) -> None:
+    """Raise Unsupported for draws that the tap cannot follow: in 1.3 a `py_func` knows no float16."""
+    if job.dtype == "float16" and job.train and job.sites and version(load()) < (1, 4):
+        raise Unsupported("TensorFlow 1.3's py_func, through which draws are recorded, knows no float16")
 
 
 def require_eager(found: Tuple[int, int]) -> None:
@@ -91,7 +97,9 @@ def _run_graph(job: Job, forward: Forward, tap: TensorFlowTap) -> Outcome:
         with tf.Session(graph=graph) as session:
             session.run(tf.global_variables_initializer())
             session.run(assigned)
+            tap.calls = job.calls
             for _ in range(job.calls):
+                tap.restart()
                 values = [np.asarray(value) for value in session.run(fetches)]
     return Outcome(dict(zip(outputs, values)), dict(zip(gradients, values[len(outputs) :])))
 
@@ -117,11 +125,7 @@ def _run_eager(job: Job, forward: Forward) -> Outcome:
         if job.cotangents:
             found = tape.gradient(total, list(sources.values()))
             gradients = {name: _or_zeros(tf, value, sources[name]) for name, value in zip(sources, found)}
-        return Outcome(_numpy(outputs), _numpy(gradients))
-
-
-def _numpy(named: Tensors) -> Dict[str, np.ndarray]:
-    return {name: np.asarray(tensor.numpy()) for name, tensor in named.items()}
+        return Outcome(to_numpy(outputs), to_numpy(gradients))
 
 
 def _or_zeros(tf: Any, gradient: Any, source: Any) -> Any:

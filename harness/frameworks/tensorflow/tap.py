@@ -22,7 +22,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set,
 
 import numpy as np
 
-from harness.frameworks.contract.adapter import Tap
+from harness.frameworks.contract.adapter import Tap, draw_of
 from harness.tape import BERNOULLI, NORMAL, UNIFORM, Draw, TapeMismatch, deciding_uniforms
 
 #: A draw's place in program order: (node,), or (loop, step, node) inside a loop.
@@ -172,6 +172,10 @@ class TensorFlowTap(Tap):
         self._records.append(((self._call, *key), Draw(kind, np.array(used), self.rule if kind == UNIFORM else "")))
         return used
 
+    def restart(self) -> None:
+        """A graph of TensorFlow 1 is run again: the steps of its loops count from the first one."""
+        self._visits.clear()
+
     def visit(self, node: int) -> int:
         """How often this node of a TensorFlow 1 loop has run: its step, when iterations run one after another."""
         count = self._visits.get(node, 0)
@@ -183,13 +187,7 @@ class TensorFlowTap(Tap):
         wanted = BERNOULLI if kind == UNIFORM else NORMAL
         part = len(self._tape) // self.calls
         index = self._call * part + self.program.position(key, part)
-        if not 0 <= index < len(self._tape):
-            raise TapeMismatch("the tape has ended, but %s%s is drawn" % (wanted, values.shape))
-        draw = self._tape[index]
-        if draw.kind != wanted or tuple(draw.values.shape) != tuple(values.shape):
-            raise TapeMismatch(
-                "drew %s%s where the tape has %s%s" % (wanted, values.shape, draw.kind, tuple(draw.values.shape))
-            )
+        draw = draw_of(self._tape, index, wanted, values.shape)
         self._taken.add(index)
         if kind == NORMAL:
             return np.asarray(draw.values).astype(values.dtype)

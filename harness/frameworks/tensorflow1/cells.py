@@ -25,7 +25,16 @@ import numpy as np
 from harness.frameworks.contract.adapter import PLAIN_SETTINGS, Job, Outcome, Unsupported, implementation
 from harness.frameworks.contract.geometry import Geometry, outputs_of
 from harness.frameworks.tensorflow.arrays import load
-from harness.frameworks.tensorflow.graphs import RULE, Tensors, given_variables, igfo, require_eager, require_one, run
+from harness.frameworks.tensorflow.graphs import (
+    RULE,
+    Tensors,
+    check_draws,
+    given_variables,
+    igfo,
+    require_eager,
+    require_one,
+    run,
+)
 from harness.frameworks.tensorflow.tap import TensorFlowTap
 from harness.frameworks.tensorflow.wrapper_options import Wrapped
 from harness.tape import Draw
@@ -67,6 +76,7 @@ class Cells(Wrapped):
                 "parallel_iterations is of dynamic_rnn in a graph: elsewhere the steps run one after another"
             )
         self.check_wrapper(job)
+        check_draws(job)
 
     def tap(self, replay: Optional[Sequence[Draw]]) -> TensorFlowTap:
         load()

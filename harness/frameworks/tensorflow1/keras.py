@@ -10,7 +10,8 @@ in training only:
 - 2.0: as tf_keras, but the loop of a `tf.function` keeps its masks for all steps, and `recurrent_dropout` forces implementation 1
   only in the LSTM layer's own choice of path (harness.frameworks.keras2.recurrent).
 
-Masks that no output depends on are not drawn in a graph. All of them hold for every step. The recurrent activation was the hard
+Masks that no output depends on are not drawn in a graph. All of them hold for every step. At rate 1 TensorFlow 1's recurrent
+layers drop nothing. The recurrent activation was the hard
 sigmoid (slope 1/5) up to 1.x; it is set here to what the case says. In 1.8 and 2.0 a GRU of implementation 2 also masks the h
 that is blended into the new one.
 
@@ -36,8 +37,8 @@ from harness.frameworks.contract.capabilities import Capabilities
 from harness.frameworks.contract.geometry import Geometry
 from harness.frameworks.keras2.recurrent import Recurrent
 from harness.frameworks.tensorflow.arrays import load
-from harness.frameworks.tensorflow.base import Network
-from harness.frameworks.tensorflow.graphs import RULE, Tensors, run, version
+from harness.frameworks.tensorflow.base import Network, refuse_rate_one
+from harness.frameworks.tensorflow.graphs import RULE, Tensors, check_draws, run, version
 from harness.frameworks.tensorflow.stack import (
     ACTIVATIONS_2,
     LAYERS,
@@ -69,6 +70,7 @@ class Graph(KerasRecurrent):
     options = {"implementation": None, "unroll": False}
     scales = ("inverted",)
     activations = ACTIVATIONS_2
+    dtypes = ("float16", "float32", "float64")
     recalls = True
     seeded = ("dropout",)
 
@@ -92,6 +94,10 @@ class Graph(KerasRecurrent):
             raise Unsupported("Bidirectional of TensorFlow 1.3 neither takes nor gives states")
         if job.config.get("reset_after") and self.old():
             raise Unsupported("TensorFlow 1.3's GRU resets before the product: reset_after is false")
+        check_draws(job)
+        # Those are Dropout layers.
+        above = {stack.above(layer) for stack in job.stacks for layer in range(stack.layers)}
+        refuse_rate_one(job._replace(sites=tuple(site for site in job.sites if site.at in above)), load())
 
     def tap(self, replay: Optional[Sequence[Draw]]) -> TensorFlowTap:
         load()
@@ -134,11 +140,17 @@ class Graph(KerasRecurrent):
         def build(inputs: Tensors, weights: Tensors) -> Tensors:
             np.random.seed(job.seed % 2**32)
             keras.backend.set_learning_phase(int(job.train))
+            # A layer's own dtype does not reach its weights.
+            keras.backend.set_floatx(job.dtype)
             network = self.keras_network(keras, job)
             weights.update(network.variables)
             return forward(network, inputs)
 
-        return run(job, build, tap, False)
+        before = keras.backend.floatx()
+        try:
+            return run(job, build, tap, False)
+        finally:
+            keras.backend.set_floatx(before)
 
 
 class Second(Recurrent):
@@ -176,6 +188,7 @@ class OfVersion(Adapter):
     sites: Tuple[str, ...] = Graph.sites
     settings: Tuple[str, ...] = Graph.settings
     scales = ("inverted",)
+    recalls = True
     name = ""
     first: Type[Adapter] = Graph
     second: Type[Adapter] = Second
@@ -209,11 +222,14 @@ class LstmOfVersion(LstmFacts, OfVersion):
     second = LstmSecond
 
 
-#: Where Keras lies in TensorFlow 1.3, and from 1.4 on.
-HOMES = (("tf.contrib.keras.layers.", "tensorflow<2"), ("tf.keras.layers.", "tensorflow<2.16"))
+#: Where Keras lies in TensorFlow 1.3, and from 1.4 on, with what it computes in.
+HOMES = (
+    ("tf.contrib.keras.layers.", "tensorflow<2", Graph.dtypes),
+    ("tf.keras.layers.", "tensorflow<2.16", Adapter.dtypes),
+)
 
 for _layer, _base in (("lstm", LstmOfVersion), ("gru", OfVersion), ("simple_rnn", OfVersion)):
-    for _home, _needs in HOMES:
+    for _home, _needs, _dtypes in HOMES:
         _name = _home + LAYERS[_layer]
-        _body = {"name": _name, "__module__": __name__, "__doc__": "`%s`." % _name}
+        _body = {"name": _name, "dtypes": _dtypes, "__module__": __name__, "__doc__": "`%s`." % _name}
         implementation(_name, ["tensorflow"], _layer, needs=[_needs])(type(_name.replace(".", "_"), (_base,), _body))

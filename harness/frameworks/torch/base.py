@@ -50,26 +50,35 @@ class TorchAdapter(Adapter):
         raise NotImplementedError
 
     def call(self, job: Job, tap: Any) -> Outcome:
-        torch = torch_module()
-        wants_gradients = bool(job.cotangents)
-        inputs = {name: from_numpy(array) for name, array in job.inputs.items()}
         built = self.build(job, {name: from_numpy(array) for name, array in job.weights.items()})
-        differentiable = {
-            name: tensor.requires_grad_(wants_gradients)
-            for name, tensor in inputs.items()
-            if tensor.is_floating_point()
-        }
-        # Building may have drawn initial weights: the stream starts here, as after a user's own manual_seed.
-        torch.manual_seed(job.seed)
-        with torch.set_grad_enabled(wants_gradients):
-            for _ in range(job.calls):
-                outputs = self.forward(job, built, inputs)
-        gradients: Dict[str, np.ndarray] = {}
-        if wants_gradients:
-            leaves: Dict[str, Leaf] = {name: (tensor, same) for name, tensor in differentiable.items()}
-            leaves.update(self.leaves(job, built))
-            gradients = vector_jacobian(outputs, job.cotangents, leaves)
-        return Outcome({name: owned(tensor) for name, tensor in outputs.items()}, gradients)
+        return evaluated(job, lambda inputs: self.forward(job, built, inputs), lambda: self.leaves(job, built))
+
+
+def evaluated(
+    job: Job,
+    forward: Callable[[Dict[str, Any]], Dict[str, Any]],
+    leaves: Callable[[], Dict[str, Leaf]],
+    reset: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """All calls of a job after one seeding: `forward` of its inputs, and the last one's gradients, of inputs and `leaves()`.
+
+    reset  what is done before the last call where the job says so.
+    """
+    torch = torch_module()
+    wanted = bool(job.cotangents)
+    inputs = {name: from_numpy(array) for name, array in job.inputs.items()}
+    found: Dict[str, Leaf] = {
+        name: (tensor.requires_grad_(wanted), same) for name, tensor in inputs.items() if tensor.is_floating_point()
+    }
+    # Building may have drawn initial weights: the stream starts here, as after a user's own manual_seed.
+    torch.manual_seed(job.seed)
+    with torch.set_grad_enabled(wanted):
+        for left in reversed(range(job.calls)):
+            if job.reset and not left:
+                reset()
+            outputs = forward(inputs)
+    gradients = vector_jacobian(outputs, job.cotangents, {**found, **leaves()}) if wanted else {}
+    return Outcome({name: owned(tensor) for name, tensor in outputs.items()}, gradients)
 
 
 class Written(TorchAdapter):

@@ -5,7 +5,7 @@ dropout"), after Gal & Ghahramani 2016 (arXiv 1512.05287). The recipe as it is w
 probability. At rate 1 that is 0/0, and its outputs are NaN.
 """
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 from harness.frameworks.contract.adapter import PLAIN_SETTINGS, Job, implementation
 from harness.frameworks.contract.capabilities import EVERY, Shared
@@ -27,6 +27,12 @@ def locked_dropout(x: Any, rate: float, train: bool) -> Any:
     return x * mask
 
 
+def locked_slots(job: Job, at: str, **where: int) -> List[Slot]:
+    """The one draw, (1, B, F), of a part of a site."""
+    site = job.acting(at)
+    return [] if site is None else slots_of(site, TIME_FIRST, **where)
+
+
 @implementation("recipe.LockedDropout", ["torch"], "dropout", needs=["torch"], recipe=True)
 class LockedDropout(TorchAdapter):
     """On x (B, T, F), read as (T, B, F)."""
@@ -36,8 +42,7 @@ class LockedDropout(TorchAdapter):
     ranks = (3,)
 
     def slots(self, job: Job) -> List[Slot]:
-        site = job.acting("input")
-        return [] if site is None else slots_of(site, TIME_FIRST)
+        return locked_slots(job, "input")
 
     def forward(self, job: Job, built: Any, inputs: Dict[str, Any]) -> Dict[str, Any]:
         x = inputs["x"].transpose(0, 1)
@@ -52,15 +57,10 @@ class LockedStack(Stack):
     shared = {EVERY: LOCKED}
 
     def slots(self) -> List[Slot]:
-        found = self.locked(self.geometry.at("input"))
+        found = locked_slots(self.job, self.geometry.at("input"))
         for layer in range(self.geometry.layers):
-            found += self.layer_slots(layer) + self.locked(self.geometry.above(layer), layers=layer)
+            found += self.layer_slots(layer) + locked_slots(self.job, self.geometry.above(layer), layers=layer)
         return found
-
-    def locked(self, at: str, **where: int) -> List[Slot]:
-        """The one draw, (1, B, F), of a part of a site."""
-        site = self.job.acting(at)
-        return [] if site is None else slots_of(site, TIME_FIRST, **where)
 
     def layer_slots(self, layer: int) -> List[Slot]:
         """What a layer draws itself."""
@@ -68,11 +68,13 @@ class LockedStack(Stack):
 
     def build(self, weights: Dict[str, Any]) -> Any:
         torch = torch_module()
-        dtype = next(iter(weights.values())).dtype
         layers = torch.nn.ModuleList()
         for layer in range(self.geometry.layers):
-            lstm = torch.nn.LSTM(self.geometry.width(layer), self.geometry.units, dtype=dtype)
-            load(lstm, self, self.geometry.prefix(layer), "_l0", weights)
+            # The layers of a language model have sizes of their own.
+            prefix = self.geometry.prefix(layer)
+            kernel, recurrent = weights[prefix + "kernel"], weights[prefix + "recurrent_kernel"]
+            lstm = torch.nn.LSTM(kernel.shape[0], recurrent.shape[0], dtype=kernel.dtype)
+            load(lstm, self, prefix, "_l0", weights)
             layers.append(lstm)
         return layers.train(self.job.train)
 
@@ -82,28 +84,24 @@ class LockedStack(Stack):
             found.update(layer_leaves(lstm, self, self.geometry.prefix(layer), "_l0"))
         return found
 
-    def run(self, built: Any, x: Any, state: State) -> Tuple[Any, Any, Any]:
-        torch = torch_module()
+    def through(self, built: Any, x: Any, state: Sequence[Sequence[Any]]) -> Tuple[Any, List[Any], List[Any]]:
+        """Run x (T, B, D) from h and c (B, ·) by layer; returns y (T, B, P) and the last h and c likewise."""
         train = self.job.train
-        y = locked_dropout(x.transpose(0, 1).contiguous(), self.rate("input"), train)
+        y = locked_dropout(x, self.rate("input"), train)
         last_h, last_c = [], []
         for layer, lstm in enumerate(built):
-            start = (state[0][layer : layer + 1].contiguous(), state[1][layer : layer + 1].contiguous())
-            y, (h, c) = self.layer(lstm, y, start)
+            h0, c0 = (part[layer].unsqueeze(0).contiguous() for part in state)
+            y, (h, c) = self.layer(layer, lstm, y, (h0, c0))
             y = locked_dropout(y, rate_of(self.job, self.geometry.above(layer)), train)
-            last_h.append(h)
-            last_c.append(c)
-        return y.transpose(0, 1), torch.cat(last_h), torch.cat(last_c)
+            last_h.append(h[0])
+            last_c.append(c[0])
+        return y, last_h, last_c
 
-    def native_states(self, built: Any, x: Any, state: State) -> Tuple[Any, ...]:
-        y = x.transpose(0, 1).contiguous()
-        last: List[Any] = []
-        for layer, lstm in enumerate(built):
-            start = (state[0][layer : layer + 1].contiguous(), state[1][layer : layer + 1].contiguous())
-            y, found = self.layer(lstm, y, start)
-            last.append(found)
-        return tuple(torch_module().cat(states) for states in zip(*last))
+    def run(self, built: Any, x: Any, state: State) -> Tuple[Any, Any, Any]:
+        torch = torch_module()
+        y, h, c = self.through(built, x.transpose(0, 1).contiguous(), state)
+        return y.transpose(0, 1), torch.stack(h), torch.stack(c)
 
-    def layer(self, lstm: Any, x: Any, state: State) -> Any:
+    def layer(self, number: int, lstm: Any, x: Any, state: State) -> Any:
         """Call one layer."""
         return lstm(x, state)

@@ -151,17 +151,6 @@ class CellStack(LoopStack):
             found.update(layer_leaves(cell, self, self.prefixes[layer], ""))
         return found
 
-    def native_states(self, built: Any, x: Any, state: State) -> Tuple[Any, ...]:
-        steps = list(x.unbind(1))
-        last: List[Any] = []
-        for layer, cell in enumerate(built):
-            found = (state[0][layer], state[1][layer])
-            for t, entering in enumerate(steps):
-                found = cell(entering, found)
-                steps[t] = found[0]
-            last.append(found)
-        return tuple(torch_module().stack(states) for states in zip(*last))
-
     def step(self, built: Any, layer: int, x: Any, h: Any, c: Any) -> Tuple[Any, Any]:
         found: Tuple[Any, Any] = built[layer](x, (h, c))
         return found

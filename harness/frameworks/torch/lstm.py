@@ -71,7 +71,7 @@ class Modules(Stacked):
             (built,) = self.build(job, {name: from_numpy(array) for name, array in job.weights.items()})
             found = parameters(built)
             inputs = {name: from_numpy(array) for name, array in job.inputs.items()}
-            states = stack.native_states(built, inputs["x"], stack.start(inputs, inputs["x"]))
+            _, *states = stack.run(built, inputs["x"], stack.start(inputs, inputs["x"]))
         found.update((f"state{index}", owned(state)) for index, state in enumerate(states))
         return found
 

@@ -124,14 +124,6 @@ class NativeStack(Stack):
         y = after(y)
         return (y if self.batch_first else y.transpose(0, 1)), h, c
 
-    def native_states(self, built: Any, x: Any, state: State) -> Tuple[Any, ...]:
-        lstm = next(module for module in built if isinstance(module, torch_module().nn.LSTM))
-        sequence = x if self.batch_first else x.transpose(0, 1).contiguous()
-        start = (state[0].contiguous(), state[1].contiguous())
-        given = self._pack(sequence, self.batch_first) if self.packed else sequence
-        _, found = self._call(lstm, given, start)
-        return tuple(found)
-
     def _call(self, lstm: Any, x: Any, state: State) -> Any:
         """Call nn.LSTM, compiled if the options say so."""
         if not backend_of(self.options):

@@ -65,12 +65,8 @@ class Stack(Capabilities):
         return getattr(module, name)
 
     def run(self, built: Any, x: Any, state: State) -> Tuple[Any, Any, Any]:
-        """Run x (B, T, D) from a state; returns y (B, T, N P) and the last h and c."""
+        """Run x (B, T, D) from a state; returns y (B, T, N P) and the last h and c as torch has them."""
         raise NotImplementedError
-
-    def native_states(self, built: Any, x: Any, state: State) -> Tuple[Any, ...]:
-        """The final states as torch returns them, untranslated, for x (B, T, D) without dropout; () where not to be had."""
-        return ()
 
     def start(self, inputs: Dict[str, Any], like: Any) -> State:
         """The initial state of the inputs `h0` and `c0`; zeros where they are not given."""
@@ -104,11 +100,11 @@ def native_weights(stack: Stack, prefix: str, suffix: str) -> List[Tuple[str, st
 def load(module: Any, stack: Stack, prefix: str, suffix: str, weights: Dict[str, Any]) -> None:
     """Copy one layer's canonical weights into an nn.LSTM or nn.LSTMCell."""
     torch = torch_module()
-    units = stack.geometry.units
     with torch.no_grad():
         for name, native, turned in native_weights(stack, prefix, suffix):
             getattr(module, native).copy_(weights[name].t() if turned else weights[name])
         second = getattr(module, "bias_hh" + suffix).zero_()
+        units = len(second) // 4
         second[units : 2 * units] = float(stack.job.config.get("forget_bias", 0.0))
 
 

@@ -91,19 +91,21 @@ class NativeRecurrent(Recurrent):
         return self.turned(tensor.t())
 
     def forward(self, job: Job, built: Any, inputs: Dict[str, Any]) -> Dict[str, Any]:
+        y, h = self.called(job, built, inputs)
+        return self.named(job, y if self.option(job, "batch_first") else y.transpose(0, 1), h[0])
+
+    def called(self, job: Job, built: Any, inputs: Dict[str, Any]) -> Tuple[Any, Any]:
+        """What the module returns, its sequence dropped."""
         before, layer, after = built
-        batch_first = bool(self.option(job, "batch_first"))
-        x = inputs["x"] if batch_first else inputs["x"].transpose(0, 1).contiguous()
+        x = inputs["x"] if self.option(job, "batch_first") else inputs["x"].transpose(0, 1).contiguous()
         y, h = layer(before(x), self.start(job, inputs).unsqueeze(0))
-        y = after(y)
-        return self.named(job, y if batch_first else y.transpose(0, 1), h[0])
+        return after(y), h
 
     def native(self, job: Job) -> Dict[str, np.ndarray]:
         with torch_module().no_grad():
             built = self.build(job, {name: from_numpy(array) for name, array in job.weights.items()})
             inputs = {name: from_numpy(array) for name, array in job.inputs.items()}
-            sequence = inputs["x"] if self.option(job, "batch_first") else inputs["x"].transpose(0, 1).contiguous()
-            _, h = built[1](sequence, self.start(job, inputs).unsqueeze(0))
+            _, h = self.called(job, built, inputs)
         return dict(parameters(built), state0=owned(h))
 
 

@@ -123,11 +123,12 @@ class WeightDrop:
         mask = dropout(raw.new_ones(self.shape(site)), site.rate, training=self.train)
         return mask.expand_as(raw) * raw
 
-    def parameter(self, lstm: Any, name: str) -> Any:
-        """The layer's parameter of that name; of a dropped weight the raw one."""
-        if self.site is None or not name.startswith("weight_hh"):
-            return getattr(lstm, name)
-        return lstm.parametrizations[name].original if self.wrap == "parametrize" else getattr(lstm, name + "_raw")
+
+def raw_parameter(lstm: Any, name: str) -> Any:
+    """A layer's parameter of that name; of a dropped weight the raw one."""
+    if torch_module().nn.utils.parametrize.is_parametrized(lstm, name):
+        return lstm.parametrizations[name].original
+    return getattr(lstm, name + "_raw" if hasattr(lstm, name + "_raw") else name)
 
 
 def _as_module(function: Callable[[Any], Any]) -> Any:
@@ -181,7 +182,7 @@ class WeightDropStack(NativeStack):
         return built
 
     def parameter(self, module: Any, name: str) -> Any:
-        return self.drop.parameter(module, name)
+        return raw_parameter(module, name)
 
     def _call(self, lstm: Any, x: Any, state: State) -> Any:
         return self.drop.call(lstm, self.names, lambda: lstm(x, state))
@@ -196,23 +197,25 @@ class AwdStack(LockedStack):
 
     def __init__(self, job: Job, geometry: Geometry) -> None:
         super().__init__(job, geometry)
-        self.drop = WeightDrop(job, job.site(geometry.at(SITE)), self.options)
+        numbers = range(geometry.layers)
+        self.drops = [WeightDrop(job, job.site(geometry.at(SITE, layer)), self.options) for layer in numbers]
 
     def check(self) -> None:
         super().check()
-        self.drop.check()
+        for drop in self.drops:
+            drop.check()
 
     def layer_slots(self, layer: int) -> List[Slot]:
-        return self.drop.slots((layer, 0))
+        return self.drops[layer].slots((layer, 0))
 
     def build(self, weights: Dict[str, Any]) -> Any:
         built = super().build(weights)
-        for lstm in built:
-            self.drop.install(lstm, ["weight_hh_l0"])
+        for drop, lstm in zip(self.drops, built):
+            drop.install(lstm, ["weight_hh_l0"])
         return built
 
     def parameter(self, module: Any, name: str) -> Any:
-        return self.drop.parameter(module, name)
+        return raw_parameter(module, name)
 
-    def layer(self, lstm: Any, x: Any, state: State) -> Any:
-        return self.drop.call(lstm, ["weight_hh_l0"], lambda: lstm(x, state))
+    def layer(self, number: int, lstm: Any, x: Any, state: State) -> Any:
+        return self.drops[number].call(lstm, ["weight_hh_l0"], lambda: lstm(x, state))

@@ -54,10 +54,8 @@ def cell(library: str, name: str, *, gates: bool, **known: Any) -> dict[tuple[st
 
     gates  whether its gates' activation can be chosen, and sequences may have lengths.
     """
-    chosen = {
-        "lengths": late(padding="free", **({} if gates else {"refused": "no setting padding"})),
-        "hard": late(recurrent_activation="hard_sigmoid", **({} if gates else {"refused": "no setting recurrent_act"})),
-    }
+    lacks = partial(full, refused="no setting (padding|recurrent_activation)")
+    chosen = late if gates else lacks
     key = f"{library}.{name}"
     return {
         ("lstm", key): {
@@ -65,13 +63,14 @@ def cell(library: str, name: str, *, gates: bool, **known: Any) -> dict[tuple[st
             "stack": anew(*LOCKED, layers=2, states=True),
             "both ways": late(*TWO_WAYS, layers=2, bidirectional=True),
             "backwards": late(at("weight.recurrent"), at("state.h", 0.3, "gates"), go_backwards=True),
-            **chosen,
+            "lengths": chosen(padding="free"),
+            "hard": chosen(recurrent_activation="hard_sigmoid"),
             "a mask a gate": full(at("input"), refused="one mask for all gates"),
             "a mask for all layers": full(at("state.c", 0.3, "layers"), layers=2, refused="a dropout of its own"),
             "a mask for all features": full(at("state.c", 0.3, "features"), refused="all features of a state"),
             "unscaled": full(at("output", scale="none"), refused="always scales"),
-            "Keras 2": full(**KERAS_2, refused="gate_fn" if gates else "no setting recurrent_activation"),
-            "zeros": full(padding="zeros", refused="padding is free, not zeros" if gates else "no setting padding"),
+            "Keras 2": full(**KERAS_2, refused="gate_fn") if gates else lacks(**KERAS_2),
+            "zeros": full(padding="zeros", refused="padding is free, not zeros") if gates else lacks(padding="zeros"),
         },
         ("encoder_decoder", key): {
             "own weights": late(*halves(*LOCKED), layers=2, **known),

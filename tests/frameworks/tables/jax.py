@@ -115,7 +115,7 @@ CASES = {
         "stack": anew(*GATEWISE, layers=2, states=True),
         "both ways": late(*TWO_WAYS, layers=2, bidirectional=True),
         "backwards": late(at("weight.recurrent"), at("state.h", 0.3, "gates"), go_backwards=True),
-        "operation by operation": late(*GATEWISE, options={"jit": False}),
+        "operation by operation": late(*GATEWISE, layers=2, options={"jit": False}),
         "lengths": late(padding="free"),
         "lengths, both ways": late(padding="zeros", bidirectional=True),
         "repeated": late(at("state.h", 0.25, "time", noise="gaussian"), padding="repeat"),

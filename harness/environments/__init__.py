@@ -73,14 +73,17 @@ class Environment:
         """The environment variables of a worker of `backend`."""
         found = dict(os.environ)
         if self.name:
-            # A worker of another interpreter must not see this one's packages.
-            for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"):
+            for name in NOT_PASSED_ON:
                 found.pop(name, None)
         found.update(variables(backend))
         found["PYTHONUNBUFFERED"] = "1"
         found.setdefault("PYTHONHASHSEED", "0")
         return found
 
+
+#: A worker of another interpreter must not see this one's packages; an old TensorFlow ends itself at a flag of XLA's that it does
+#: not know (tensorflow/compiler/xla/parse_flags_from_env.cc).
+NOT_PASSED_ON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__", "XLA_FLAGS")
 
 CURRENT = Environment("", sys.executable)
 

@@ -72,7 +72,7 @@ STRUCTURE = {
     ),
     "the word yes for a truth value": (
         CASE + "gradients: yes\n",
-        ["case.yaml:6:12: gradients: must be true or false, not the text 'yes'"],
+        ["case.yaml:6:12: gradients: must be true or false or 'inputs', not the text 'yes'"],
     ),
     "a number that is too small": (
         changed("units: 2", "units: 0"),

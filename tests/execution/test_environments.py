@@ -90,6 +90,13 @@ def test_a_build_that_fails_leaves_nothing(place: Path, monkeypatch: pytest.Monk
     assert environments.resolve("tf1.8") is None
 
 
+def test_what_is_this_interpreters_alone_is_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PYTHONPATH", "XLA_FLAGS"):
+        monkeypatch.setenv(name, "--xla_cpu_use_fusion_emitters=false")
+        assert name in environments.CURRENT.variables("jax")
+        assert name not in environments.Environment("tf2.0", "python3.7").variables("tensorflow")
+
+
 def test_a_missing_interpreter_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(building, "find_interpreters", list)
     with pytest.raises(building.BuildError, match=r"no Python 3\.6 on this machine"):

@@ -62,7 +62,7 @@ SEEDED = ("key", "raw_key_of_the_next_seed", "by_another_name_and_split", "rngs"
 
 @pytest.mark.parametrize("draws", ["native", "replay"])
 def test_keys_made_of_the_seed_are_tapped(draws: str) -> None:
-    found = outcomes("jax", "seeded_jax.py", *SEEDED, "fixed", "ignored", draws=draws, seeds=(0, 1, 7))
+    found = outcomes("jax", "seeded_jax.py", *SEEDED, "fixed", "ignored", draws=draws, seeds=(0, 1))
     for name in SEEDED:
         assert differences(found[name]) == {}, name
     assert "draws nothing at input from case.key or a key of case.seed" in differences(found["fixed"])["mask.sites"]

@@ -283,7 +283,7 @@ def rejects(rng: np.random.Generator, rate: float, names: tuple[str, ...], facto
     return alarm, retried
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_right_runs_raise_no_alarm() -> None:
     """Thousands of right runs through the checks as they are used: no alarm, and hardly ever a second stage."""
     rng = np.random.default_rng(7)
@@ -294,7 +294,7 @@ def test_right_runs_raise_no_alarm() -> None:
     )  # 9 000 rows at 1e-4 are one; seven or more have a probability of 1e-4
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", STATISTICAL)
 def test_alarms_of_right_runs_stay_below_a_level_that_can_be_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same checks at a level of 4 %, half of it in each stage, so that thousands of runs show false alarms."""
@@ -310,7 +310,7 @@ def test_alarms_of_right_runs_stay_below_a_level_that_can_be_seen(name: str, mon
     assert again > 0.01
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_ladder_of_biased_runs_follows_the_exact_power() -> None:
     """The share of biased runs that `mask.rate` notices is the power that the design states, and rises with the bias."""
     design = staged()

@@ -43,7 +43,7 @@ def right_outcomes(rng: np.random.Generator) -> Iterator[Outcome]:
     yield from (test(noise) for test in (mean_test, spread_test, distribution_test))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_right_runs_reject_as_seldom_as_promised() -> None:
     rng = np.random.default_rng(20261120)
     found: dict[str, list[float]] = {}
@@ -60,7 +60,7 @@ def test_right_runs_reject_as_seldom_as_promised() -> None:
             assert stats.binom.sf(alarms - 1, RUNS, level) > 1e-4 / (3 * len(found)), (name, level, alarms)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_ladder_of_biased_rates() -> None:
     """The share of runs that notice each bias is the exact power, rises with the bias, and meets the design."""
     rng = np.random.default_rng(1)
@@ -105,7 +105,7 @@ def copied_gates(rng: np.random.Generator, size: float) -> np.ndarray:
     return kept
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("fault", "name", "sizes"),
     [

@@ -162,7 +162,7 @@ def test_right_programs_pass(dtype: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "dtype", [pytest.param(one, marks=[pytest.mark.exhaustive] * one.endswith("float16")) for one in FLOATS]
+    "dtype", [pytest.param(one, marks=[pytest.mark.exhaustive] * (one != "float32")) for one in FLOATS]
 )
 def test_no_false_alarm_in_ten_thousand_comparisons(dtype: str) -> None:
     """Random shapes, weights, variants; each output of each variant is a comparison. No alarm, with room to spare."""

@@ -16,8 +16,7 @@ def installed(kind: str) -> bool:
 
 # Of the other frameworks the ports say the same of the search; that they are judged at all is asked of every framework in
 # tests/frameworks/test_target*.py, tests/test_own_code_docs.py and tests/test_public_reports.py.
-LATE = {"numpy": (), "torch": (pytest.mark.slow,)}
-KINDS = [pytest.param(kind, marks=LATE.get(kind, (pytest.mark.exhaustive,))) for kind in FRAMEWORKS]
+KINDS = [pytest.param(kind, marks=[pytest.mark.exhaustive] * (kind != "numpy")) for kind in FRAMEWORKS]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -168,7 +168,7 @@ CASES = {
     },
     ("gru", OLD + "GRU"): of(
         "tf1.3",
-        gatewise=full(*MASKS, reset_after=False, differs={**REFUSES, **NO_HALF}),
+        gatewise=late(*MASKS, reset_after=False, differs={**REFUSES, **NO_HALF}),
         implementation_2=late(*TIED, reset_after=False, options={**TWO, "unroll": True}),
         # The masked h is not what is blended here, other than later on (test_tensorflow1.py).
         masked_h=late(TIED[1], reset_after=False, options=TWO),
@@ -190,7 +190,7 @@ CASES = {
     },
     ("simple_rnn", OLD + "SimpleRNN"): of(
         "tf1.3",
-        gatewise=full(*MASKS, differs={**REFUSES, **NO_HALF}),
+        gatewise=late(*MASKS, differs={**REFUSES, **NO_HALF}),
         implementation_1=late(*GATEWISE, options={"implementation": 1}),
     ),
     ("simple_rnn", KERAS + "SimpleRNN"): {

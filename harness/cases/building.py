@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from harness.cases.backends import BackendList, expectations
 from harness.cases.document import Document
-from harness.cases.filling import overflowing
+from harness.cases.filling import misfit, overflowing
 from harness.cases.matrix import Combination, combinations, matrix_values, value_text
 from harness.cases.model import Model, ModelReader
 from harness.cases.problems import Complaints, Path, dotted, show, validate
@@ -100,6 +100,8 @@ class Builder:
             _check_tolerance(found["tolerance"], model, complaints)
         if model is not None and case is not None:
             _check_fits(model, case.dtype, complaints)
+            if kind is not None:
+                _check_integers(model, kind, complaints)
         if complaints:
             if partial:
                 complaints.found = [item for item in complaints.found if not self.template.unfilled(item[0])]
@@ -208,6 +210,15 @@ def _check_fits(model: Model, dtype: str, complaints: Complaints) -> None:
             value = overflowing(spec, dtype)
             if value is not None:
                 complaints.add((part, name), f"{name} holds {value:g}, which is too large for {dtype}")
+
+
+def _check_integers(model: Model, kind: LayerKind, complaints: Complaints) -> None:
+    """Tokens and lengths out of their range; those of files and of large arrays are seen when they are made."""
+    shapes = {name: spec.shape for name, spec in model.inputs.items()}
+    for name, (low, high) in kind.integer_inputs(model.config, shapes).items():
+        message = misfit(model.inputs[name], low, high, name) if name in model.inputs else ""
+        if message:
+            complaints.add(("inputs", name), message)
 
 
 def _check_predict(variant: Variant, complaints: Complaints) -> None:

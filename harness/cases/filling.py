@@ -18,6 +18,8 @@ from harness.records import Arrays, ArraySpec, BackendRef, Variant
 
 #: No format overflows below it; float16 holds numbers up to 65504.
 SAFE = 65504.0
+#: Arrays of more elements are not made while a case is read.
+LOOKED_AT = 100_000
 
 
 def materialise(variant: Variant) -> tuple[Arrays, Arrays]:
@@ -126,11 +128,25 @@ def overflowing(spec: ArraySpec, dtype: str) -> float | None:
     return float(lost[0]) if lost.size else None
 
 
+def misfit(spec: ArraySpec, low: int, high: int, name: str) -> str:
+    """What is wrong with an array of the case that should hold integers of [low, high]; of files and large arrays ""."""
+    size = math.prod(spec.shape)
+    if spec.file or size > LOOKED_AT or (spec.values is not None and np.size(spec.values) != size):
+        return ""
+    return _misfit(make(spec), low, high, name)
+
+
+def _misfit(array: np.ndarray, low: int, high: int, name: str) -> str:
+    wrong = ~((array == np.floor(array)) & (array >= low) & (array <= high))
+    if not wrong.any():
+        return ""
+    return f"{name} holds {array[wrong].ravel()[0]:g}; its values are integers from {low} to {high}"
+
+
 def _integers(array: np.ndarray, low: int, high: int, name: str, spec: ArraySpec) -> np.ndarray:
     """The array as int64. Raises UserError where a value is no integer of [low, high]."""
-    wrong = ~((array == np.floor(array)) & (array >= low) & (array <= high))
-    if wrong.any():
-        message = f"{name} holds {array[wrong].ravel()[0]:g}; its values are integers from {low} to {high}"
+    message = _misfit(array, low, high, name)
+    if message:
         raise UserError(Problem(message, spec.place))
     return array.astype(np.int64)
 

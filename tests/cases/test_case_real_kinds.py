@@ -88,3 +88,44 @@ def test_layers_that_nobody_means(layer: str, config: str, tmp_path: Path, monke
     )
     with pytest.raises(UserError, match=r"config\.layers: must be at most 1000, not 1000000000000"):
         load(["case.yaml"])
+
+
+INTEGERS = {
+    "lengths": """about: a
+layer: lstm
+config: {units: 3, padding: zeros, return_sequences: true}
+inputs:
+  x: {shape: [3, 5, 4], fill: normal, seed: 1}
+  lengths: GIVEN
+weights: {fill: uniform, seed: 2}
+backends: [numpy]
+""",
+    "x": """about: a
+layer: embedding
+config: {vocabulary: 6, features: 3}
+inputs:
+
+  x: GIVEN
+weights: {fill: uniform, seed: 2}
+backends: [numpy]
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("lengths", "{values: [5, 0, 9]}", "yaml:6:12: inputs.lengths: lengths holds 0; its values are integers from 1 to 5"),
+        ("lengths", "{values: [5, 2, 6]}", "yaml:6:12: inputs.lengths: lengths holds 6; its values are integers from 1 to 5"),
+        ("lengths", "{shape: [3], fill: constant, value: 2.5}", "lengths holds 2.5; its values are integers from 1 to 5"),
+        ("x", "{shape: [2, 3], fill: integers, low: 6, high: 9}", "its values are integers from 0 to 5"),
+    ],
+)  # fmt: skip
+def test_integers_out_of_range_are_seen_when_the_case_is_read(
+    name: str, values: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("case.yaml").write_text(INTEGERS[name].replace("GIVEN", values), encoding="utf-8")
+    with pytest.raises(UserError) as raised:
+        list(load([Path("case.yaml")]))
+    assert message in str(raised.value)

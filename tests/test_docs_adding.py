@@ -50,7 +50,7 @@ def harness(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def run(folder: Path, *words: str, case: str = "dropconnect") -> tuple[int, list[dict[str, str]]]:
     """The case's exit code and rows."""
     done = harness(folder, "run", f"cases/{case}.yaml", "--out", "reports/latest", "-q", *words)
-    assert done.returncode in (0, 1), done.stderr
+    assert done.returncode in (0, 1), done.stdout + done.stderr
     with (folder / "reports" / "latest" / "results.csv").open(encoding="utf-8", newline="") as table:
         return done.returncode, list(csv.DictReader(table))
 
@@ -62,7 +62,7 @@ def test_the_page_has_a_kind_two_adapters_a_framework_and_their_cases() -> None:
 
 def test_they_are_found_without_a_list(project: Path) -> None:
     done = harness(project, "layers", "dropconnect")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     for words in (
         "weight.kernel",
         "inputs D, units H",

@@ -15,6 +15,7 @@ https://packaging.python.org/en/latest/specifications/entry-points/
 
 import importlib
 import pkgutil
+import threading
 from typing import Any, Dict, Generic, List, Tuple, TypeVar
 
 V = TypeVar("V")
@@ -41,6 +42,8 @@ class Registry(Generic[V]):
         self.things: Dict[Any, V] = {}
         self._origins: Dict[Any, Tuple[str, str]] = {}
         self._loaded = False
+        # Another thread waits: of a half of all checks it would owe a half of the rows, and pass on it.
+        self._lock = threading.RLock()
         #: whether everything has been imported.
         self.complete = False
 
@@ -58,18 +61,24 @@ class Registry(Generic[V]):
 
     def all(self) -> Dict[Any, V]:
         """Everything by key, in the order of registration."""
-        if not self._loaded:
-            # First: a module that is imported here may ask as well.
-            self._loaded = True
-            try:
-                import_all(self.package, self.deep)
-            except BaseException:
-                self._loaded = False
-                raise
-            for name, point in entry_points(self.group):
-                self.load_one(name, point)
-            self.complete = True
+        if not self.complete:
+            with self._lock:
+                self._load()
         return self.things
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        # First: a module that is imported here may ask as well.
+        self._loaded = True
+        try:
+            import_all(self.package, self.deep)
+        except BaseException:
+            self._loaded = False
+            raise
+        for name, point in entry_points(self.group):
+            self.load_one(name, point)
+        self.complete = True
 
     def load_one(self, name: str, point: Any) -> None:
         """Import what an entry point of the package `name` refers to; on any failure take back what it registered, and say so.

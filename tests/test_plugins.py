@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -157,6 +159,33 @@ def test_what_two_classes_register_names_both() -> None:
     registry.add("a", 2, Path)
     with pytest.raises(ValueError, match=r"the thing 'a' is registered twice: builtins\.int and pathlib\.Path"):
         registry.add("a", 3, int)
+
+
+def test_a_thread_that_asks_meanwhile_gets_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers' threads compare side by side: with a half of the checks, a comparison would owe a half of its rows."""
+    package = tmp_path / "slowly"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "import threading\nfrom harness.registry import Registry\n"
+        "THINGS = Registry('the thing', 'slowly')\nhalf, on = threading.Event(), threading.Event()\n"
+    )
+    # A module may ask itself, while it is imported.
+    (package / "first.py").write_text(
+        "from slowly import THINGS\nTHINGS.add(1, 'first', object)\nASKED = list(THINGS.all())\n"
+    )
+    (package / "second.py").write_text(
+        "from slowly import THINGS, half, on\nhalf.set()\non.wait(10)\nTHINGS.add(2, 'second', object)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    slowly = importlib.import_module("slowly")
+    with ThreadPoolExecutor(2) as pool:
+        whole = pool.submit(lambda: list(slowly.THINGS.all()))
+        assert slowly.half.wait(10)
+        meanwhile = pool.submit(lambda: list(slowly.THINGS.all()))
+        wait([meanwhile], timeout=0.2)
+        slowly.on.set()
+        assert whole.result(10) == meanwhile.result(10) == [1, 2]
+    assert importlib.import_module("slowly.first").ASKED == [1]
 
 
 def test_an_adapter_without_its_methods_is_refused_when_it_registers() -> None:

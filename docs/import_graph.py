@@ -20,7 +20,19 @@ BEGIN, END = "<!-- import graph: python docs/import_graph.py --write -->", "<!--
 FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "words",
-        ("version", "tape", "noises", "formats", "registry", "errors", "rounding", "traces", "records", "internal"),
+        (
+            "version",
+            "tape",
+            "noises",
+            "formats",
+            "registry",
+            "errors",
+            "rounding",
+            "traces",
+            "power",
+            "records",
+            "internal",
+        ),
     ),
     ("frameworks", ("frameworks.contract", "frameworks.*", "worker")),
     ("facts", ("layers", "environments", "streams")),

@@ -11,7 +11,8 @@ from harness.commands import options
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from harness.records import Power, Variant
+    from harness.power import Power
+    from harness.records import Variant
     from harness.reporting.store import StoredRun
 
 _EPILOG = """\b

@@ -20,7 +20,8 @@ from harness.diagnosis.precision import WORDS, narrower, noise
 from harness.diagnosis.setting import reference
 from harness.execution.plan import passes_of, tape_uniforms
 from harness.layers.base import tape_keys
-from harness.records import NOTICED, Arrays, Draws, Pass, PassResult, Power, Role, Variant
+from harness.power import NOTICED, Power
+from harness.records import Arrays, Draws, Pass, PassResult, Role, Variant
 from harness.tape import NORMAL, UNIFORM, Draw
 
 

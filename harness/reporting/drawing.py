@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
-from harness.records import Power
+from harness.power import Power
 from harness.reporting.powers import of_run
 from harness.reporting.store import StoredRun
 

@@ -13,7 +13,8 @@ from collections.abc import Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
 from harness.frameworks.contract.framework import backends
-from harness.records import NOTICED, Power, Row, Verdict
+from harness.power import NOTICED, Power
+from harness.records import Row, Verdict
 from harness.reporting.described import axes_of
 from harness.reporting.drawing import charts_by_case, powers_of
 from harness.reporting.pictures import gates_first, picture

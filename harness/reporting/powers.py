@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.records import NOTICED, Power
+from harness.power import NOTICED, Power
 from harness.reporting import files
 from harness.reporting.store import StoredRun
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from harness.frameworks.contract.adapter import implementations
-from tests.frameworks.contract import WORKERS, Trial, folder, refusal, surprises, table
+from tests.frameworks.contract import refusal, surprises
+from tests.frameworks.trial import WORKERS, Trial, folder, table
 
 TABLES = sorted(path.stem for path in (Path(__file__).parent / "tables").glob("[a-z]*.py"))
 

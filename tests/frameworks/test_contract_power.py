@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from harness.frameworks.contract.adapter import Adapter, Job, Result, Unsupported
-from tests.frameworks.contract import QUESTIONS, Case, Trial, asked, refusal, surprises
+from tests.frameworks.contract import QUESTIONS, asked, refusal, surprises
+from tests.frameworks.trial import Case, Trial
 
 Run = Callable[[Adapter, Job], Result]
 Fault = Callable[[Run], Run]

@@ -18,7 +18,8 @@ from flax import nnx
 from harness.frameworks.contract.adapter import Result
 from harness.frameworks.jax import base as jax_adapter
 from tests.frameworks.adapter_jobs import at, plain
-from tests.frameworks.contract import Case, Trial, case, full, within
+from tests.frameworks.contract import within
+from tests.frameworks.trial import Case, Trial, case, full
 
 CELLS = [
     ("flax_linen", "flax.linen.LSTMCell"),

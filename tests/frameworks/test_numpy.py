@@ -17,7 +17,7 @@ from harness.frameworks.numpy.base import complex_step
 from harness.frameworks.numpy.tap import NumpyTap
 from harness.tape import BERNOULLI, UNIFORM, Draw, TapeMismatch
 from tests.frameworks.adapter_jobs import FULL, Call, at
-from tests.frameworks.contract import Trial, full
+from tests.frameworks.trial import Trial, full
 from tests.layers.layer_cases import lstm_calls
 from tests.layers.test_recurrent_kinds import calls
 

@@ -13,7 +13,7 @@ pytest.importorskip("onnx")
 from harness.frameworks.contract.adapter import Unsupported
 from harness.frameworks.onnxruntime import recurrent
 from harness.frameworks.onnxruntime.graph import Node, run
-from tests.frameworks.contract import Trial, X, case
+from tests.frameworks.trial import Trial, X, case
 
 dropout = functools.partial(Trial, "onnxruntime", "dropout", "onnxruntime.Dropout")
 

@@ -63,14 +63,19 @@ def test_a_layer_that_keeps_its_states(draws: str) -> None:
 
 
 def simulated(second: str) -> Compared:
-    """A right implementation whose second call draws `anew`, has the `same` mask, draws `nothing`, is `seeded` or `refused`."""
+    """A right implementation whose second call draws `anew`, has the `same` mask, draws `nothing`, is `seeded` or `refused`.
+
+    `every third` draws anew in the second call, and has the first one's mask in the third.
+    """
     context, ref = Context(CASE), CASE.backends[0]
     passes = []
     for one in later_calls(CASE, ref, passes_of(CASE)):
-        if one.role != Role.AGAIN:
+        if one.role is Role.THIRD and second in ("anew", "nothing"):
+            passes.append((one, right(context, dataclasses.replace(one, seed=98))))
+        elif one.role is not Role.AGAIN:
             passes.append((one, right(context, one)))
         elif second != "refused":
-            again = right(context, dataclasses.replace(one, seed=99) if second == "anew" else one)
+            again = right(context, dataclasses.replace(one, seed=99) if second in ("anew", "every third") else one)
             again = PassResult(again.outputs, {}, {}) if second == "nothing" else again
             passes.append((one, dataclasses.replace(again, anew=second == "seeded")))
     return conclude(JobResult(CASE, ref, tuple(passes)), context, TODAY)
@@ -80,6 +85,7 @@ def simulated(second: str) -> Compared:
     ("second", "verdict", "words"),
     [
         ("anew", Verdict.PASS, ""),
+        ("every third", Verdict.FAIL, "a later call has an earlier one's mask at input"),
         ("same", Verdict.FAIL, "the second call has the first one's mask at input"),
         ("nothing", Verdict.FAIL, "drew nothing at input"),
         ("seeded", Verdict.UNSUPPORTED, "makes its layer anew in every call"),

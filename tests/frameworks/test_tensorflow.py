@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from tests.frameworks.contract import Trial, case
+from tests.frameworks.trial import Trial, case
 
 
 def test_a_formula_draws_what_the_function_draws() -> None:

@@ -12,9 +12,10 @@ from harness.frameworks.contract.adapter import Unsupported
 from harness.records import Arrays
 from harness.tape import TapeMismatch
 from tests.frameworks.adapter_jobs import Call, at, plain
-from tests.frameworks.contract import WORKERS, Case, Trial, full, same
+from tests.frameworks.contract import same
 from tests.frameworks.tables import tensorflow1 as one
 from tests.frameworks.tables.tensorflow import FILTERED
+from tests.frameworks.trial import WORKERS, Case, Trial, full
 
 LSTM, BLOCK, WRAPPER = "tf.contrib.rnn.LSTMCell", "tf.contrib.rnn.LSTMBlockCell", "tf.nn.RNNCellDropoutWrapper"
 

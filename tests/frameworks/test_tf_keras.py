@@ -10,8 +10,9 @@ pytest.importorskip("tf_keras")
 from harness.frameworks.contract.adapter import Result, Unsupported
 from harness.tape import TapeMismatch
 from tests.frameworks.adapter_jobs import at
-from tests.frameworks.contract import Trial, X, case, full, same
+from tests.frameworks.contract import same
 from tests.frameworks.tables.keras2 import KERAS
+from tests.frameworks.trial import Trial, X, case, full
 
 trial = functools.partial(Trial, "keras2")
 lstm = functools.partial(trial, "lstm", KERAS + "LSTM")

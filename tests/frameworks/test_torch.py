@@ -8,7 +8,7 @@ pytest.importorskip("torch")
 from harness.frameworks.contract.adapter import Unsupported
 from harness.tape import TapeMismatch
 from tests.frameworks.adapter_jobs import FULL, Call, at
-from tests.frameworks.contract import Trial, X
+from tests.frameworks.trial import Trial, X
 
 
 def test_dropout1d_on_a_batch_major_array_drops_time_steps() -> None:

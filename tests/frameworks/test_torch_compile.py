@@ -7,7 +7,7 @@ pytest.importorskip("torch")
 
 from harness.tape import TapeMismatch
 from tests.frameworks.adapter_jobs import at
-from tests.frameworks.contract import Case, Trial, X, case, full
+from tests.frameworks.trial import Case, Trial, X, case, full
 
 
 @pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])

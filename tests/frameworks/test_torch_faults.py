@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from harness.frameworks.torch import awd_lstm, embedding, locked, loops, native_lstm, weight_drop
-from tests.frameworks.contract import Trial, asked
+from tests.frameworks.contract import asked
+from tests.frameworks.trial import Trial
 
 torch = pytest.importorskip("torch")
 functional = torch.nn.functional

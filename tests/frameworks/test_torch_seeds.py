@@ -10,7 +10,7 @@ import pytest
 
 from harness.streams import predict
 from harness.tape import BERNOULLI
-from tests.frameworks.contract import Trial, table
+from tests.frameworks.trial import Trial, table
 
 torch = pytest.importorskip("torch")
 

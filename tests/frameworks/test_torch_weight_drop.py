@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("torch")
 
 from tests.frameworks.adapter_jobs import at
-from tests.frameworks.contract import Trial, full
+from tests.frameworks.trial import Trial, full
 
 trial = functools.partial(Trial, "torch", "lstm", "recipe.WeightDrop")
 DROPPED = full(at("weight.recurrent", 0.5, "inputs"), layers=2)

@@ -9,7 +9,8 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from harness.records import Power, Site, Verdict
+from harness.power import Power
+from harness.records import Site, Verdict
 from harness.reporting import html, powers
 from harness.reporting.store import read
 from tests.reporting import fakes

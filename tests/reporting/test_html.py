@@ -9,7 +9,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from harness.records import Power, Site, Verdict
+from harness.power import Power
+from harness.records import Site, Verdict
 from harness.reporting import drawing, html, powers
 from harness.reporting.model import figure, pack, visible
 from harness.reporting.store import read

@@ -7,7 +7,7 @@ import pytest
 
 from harness.cli import make
 from harness.commands.guard import guarded
-from harness.records import NOTICED, Power
+from harness.power import NOTICED, Power
 from harness.reporting import powers
 from harness.reporting.powers import CasePower
 from harness.reporting.store import read

@@ -6,9 +6,10 @@ that fits first. Two axes of one size cannot be told apart by their shape: each 
 the program's numbers decide (harness.comparison.keep_rules). A user can name the axes instead (`case.site(name, axes=...)`).
 """
 
+import functools
 import itertools
 from collections import OrderedDict
-from typing import AbstractSet, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import AbstractSet, Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from harness.noises import Site, tape_keys
 from harness.tape import BERNOULLI, NORMAL, UNIFORM, UNUSED, Draw, Slot, TapeMismatch
@@ -42,12 +43,19 @@ def wanted_of(site: Site) -> List[Wanted]:
     return [Wanted(key, kind, site) for key, kind in tape_keys(site)]
 
 
-def fits_kind(draw: Draw, kind: str) -> bool:
+class Form(NamedTuple):
+    """What of a draw decides how it may be read."""
+
+    kind: str
+    shape: Tuple[int, ...]
+
+
+def fits_kind(draw: Form, kind: str) -> bool:
     """Whether a draw can be what a site needs."""
     return draw.kind == NORMAL if kind == NORMAL else draw.kind in (BERNOULLI, UNIFORM)
 
 
-def layouts(want: Wanted, draws: Sequence[Draw], axes: Optional[Tuple[str, ...]]) -> Iterator[List[Slot]]:
+def layouts(want: Wanted, draws: Sequence[Form], axes: Optional[Tuple[str, ...]]) -> Iterator[List[Slot]]:
     """Every way in which the first draws may be one site's, simplest first."""
     site = want.site
     sizes = dict(zip(site.axes, site.full))
@@ -60,7 +68,7 @@ def layouts(want: Wanted, draws: Sequence[Draw], axes: Optional[Tuple[str, ...]]
 
 
 def _looped(
-    want: Wanted, draws: Sequence[Draw], loops: Tuple[str, ...], axes: Optional[Tuple[str, ...]]
+    want: Wanted, draws: Sequence[Form], loops: Tuple[str, ...], axes: Optional[Tuple[str, ...]]
 ) -> Iterator[List[Slot]]:
     """The slots if the draws are made in these nested loops; nothing where they are not."""
     site = want.site
@@ -71,8 +79,8 @@ def _looped(
     if rounds > len(draws):
         return
     mine = draws[:rounds]
-    shape = tuple(mine[0].values.shape) if mine else ()
-    if any(not fits_kind(draw, want.kind) or tuple(draw.values.shape) != shape for draw in mine):
+    shape = mine[0].shape if mine else ()
+    if any(not fits_kind(draw, want.kind) or draw.shape != shape for draw in mine):
         return
     inner = [name for name in site.axes if name not in loops]
     places: List[Tuple[Any, ...]] = [()]
@@ -130,7 +138,16 @@ def readings(
 
     Raises TapeMismatch, with what was drawn, where no assignment uses all others.
     """
-    idle = {number: Slot(UNUSED, draws[number].kind, draws[number].values.shape, ()) for number in unused}
+    forms = tuple(Form(draw.kind, tuple(draw.values.shape)) for draw in draws)
+    return [list(slots) for slots in _readings(forms, tuple(labels), tuple(sites), frozenset(unused))]
+
+
+@functools.lru_cache(maxsize=256)
+def _readings(
+    draws: Tuple[Form, ...], labels: Tuple[Label, ...], sites: Tuple[Site, ...], unused: FrozenSet[int]
+) -> List[List[Slot]]:
+    """As `readings`, of forms: all seeds and calls of a program draw alike, and the search may take a second."""
+    idle = {number: Slot(UNUSED, draws[number].kind, draws[number].shape, ()) for number in unused}
     said: Dict[Tuple[str, Optional[Tuple[str, ...]]], List[int]] = OrderedDict()
     for label in labels:
         # A block that is entered at every step names one draw a time; the site's draws belong together.
@@ -161,23 +178,23 @@ def readings(
 
 
 def _assignments(
-    draws: Sequence[Draw], numbers: Sequence[int], sites: Sequence[Site], axes: Optional[Tuple[str, ...]]
+    draws: Sequence[Form], numbers: Sequence[int], sites: Sequence[Site], axes: Optional[Tuple[str, ...]]
 ) -> List[Dict[int, Slot]]:
     """The slots of the draws with those numbers, each way in which they are of those sites."""
     mine = [draws[number] for number in numbers]
     wanted = [want for site in sites for want in wanted_of(site)]
     found = list(itertools.islice(_search(mine, wanted, axes), LOOKED_AT))
     if not found:
-        drawn = ", ".join("%s%s" % (draw.kind, tuple(draw.values.shape)) for draw in mine) or "nothing"
+        drawn = ", ".join("%s%s" % draw for draw in mine) or "nothing"
         known = ", ".join("%s %s" % (want.key, want.site.full) for want in wanted) or "none"
         hint = ""
-        if any(draw.values.ndim == 2 for draw in mine) and len(mine) > 1:
+        if any(len(draw.shape) == 2 for draw in mine) and len(mine) > 1:
             hint = "; what a layer's initializers draw is no dropout: make the layer with case.keep(make)"
         raise TapeMismatch("drew %s, which does not fit the case's sites: %s%s" % (drawn, known, hint))
     return [dict(zip(numbers, slots)) for slots in found]
 
 
-def _search(draws: Sequence[Draw], wanted: Sequence[Wanted], axes: Optional[Tuple[str, ...]]) -> Iterator[List[Slot]]:
+def _search(draws: Sequence[Form], wanted: Sequence[Wanted], axes: Optional[Tuple[str, ...]]) -> Iterator[List[Slot]]:
     """Assign all draws to the wanted ones, in their order first; one may be left out, which the check mask.sites then tells."""
     if not draws:
         yield []

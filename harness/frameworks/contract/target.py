@@ -237,10 +237,11 @@ class Target(Adapter):
         alike = tuple((draw.kind, draw.values.shape) for draw in draws)
         known = repr((job.config, job.options, job.sites, job.dtype, alike, sorted(suspects)))
         if known not in self.measured:
-            one = job._replace(calls=1, reset=False, tape=None, cotangents={})
+            one = job._replace(calls=1, reset=False, tape=None)
 
             def run(tape: List[Draw]) -> Dict[str, np.ndarray]:
-                return self.attempt(one, self.driven(tape)).outputs
+                found = self.attempt(one, self.driven(tape))
+                return dict(found.outputs, **{"gradient." + name: array for name, array in found.gradients.items()})
 
             try:
                 self.measured[known] = unused(draws, suspects, run)

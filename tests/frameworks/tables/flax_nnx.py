@@ -1,8 +1,8 @@
 """What Flax nnx's layers are asked."""
 
 from tests.frameworks.adapter_jobs import at
-from tests.frameworks.contract import case, full
 from tests.frameworks.tables.jax import BACKENDS, DTYPES, ELMAN, ROWS, TABLE, TIME, cell, late, noise
+from tests.frameworks.trial import case, full
 
 __all__ = ["BACKENDS", "CASES", "DTYPES"]
 

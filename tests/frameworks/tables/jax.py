@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from tests.frameworks.adapter_jobs import at
-from tests.frameworks.contract import Case, case, full, halves
+from tests.frameworks.trial import Case, case, full, halves
 
 BACKENDS = ("jax",)
 DTYPES = ("float64",)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.frameworks.adapter_jobs import at
-from tests.frameworks.contract import case, full, halves
+from tests.frameworks.trial import case, full, halves
 
 BACKENDS = ("tensorflow",)
 DTYPES = ("float32",)

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from tests.frameworks.adapter_jobs import at
-from tests.frameworks.contract import case, full, halves
+from tests.frameworks.trial import case, full, halves
 
 BACKENDS = ("tensorflow", "torch", "jax")
 DTYPES = ("float32",)

@@ -1,7 +1,7 @@
 """What the NumPy recipes are asked."""
 
 from tests.frameworks.adapter_jobs import at
-from tests.frameworks.contract import case, full
+from tests.frameworks.trial import case, full
 
 BACKENDS = ("numpy",)
 DTYPES = ("float64",)

@@ -1,7 +1,7 @@
 """What ONNX Runtime's operators are asked: their recurrent ones have no dropout, and no draw can be replayed."""
 
 from tests.frameworks.adapter_jobs import at
-from tests.frameworks.contract import case, full
+from tests.frameworks.trial import case, full
 
 BACKENDS = ("onnxruntime",)
 DTYPES = ("float32",)

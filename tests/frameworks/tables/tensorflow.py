@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tests.frameworks.adapter_jobs import at
-from tests.frameworks.contract import Case, case, full, halves
+from tests.frameworks.trial import Case, case, full, halves
 
 BACKENDS = ("tensorflow",)
 DTYPES = ("float32",)

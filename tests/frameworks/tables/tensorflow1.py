@@ -6,7 +6,7 @@ Building a graph is most of a question's time, so what repeats another case's pa
 from collections.abc import Mapping
 
 from tests.frameworks.adapter_jobs import at
-from tests.frameworks.contract import Case, case, full
+from tests.frameworks.trial import Case, case, full
 
 BACKENDS = ("tensorflow",)
 DTYPES = ("float32",)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.frameworks.adapter_jobs import at
-from tests.frameworks.contract import case, full
+from tests.frameworks.trial import case, full
 
 BACKENDS = ("torch",)
 DTYPES = ("float64", "float32")

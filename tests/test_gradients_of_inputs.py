@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.cases import load
+from harness.diagnosis.power import power
+from harness.diagnosis.power_key import key
+from harness.power import Power
 from harness.records import Row, Verdict
 from tests.workers import run
 
@@ -44,14 +47,10 @@ WEIGHTS = {"gradient.kernel", "gradient.recurrent_kernel", "gradient.bias"}
 
 
 def rows(folder: Path, which: str) -> dict[str, list[Row]]:
+    pytest.importorskip("torch")
     (folder / "port.py").write_text(PORT, encoding="utf-8")
     (folder / "case.yaml").write_text(CASE.replace("WHICH", which), encoding="utf-8")
     return {found.backend.label: list(found.rows) for found in run(load([folder / "case.yaml"]))}
-
-
-@pytest.fixture(autouse=True)
-def _torch() -> None:
-    pytest.importorskip("torch")
 
 
 def test_gradients_of_the_inputs_are_compared_and_those_of_the_weights_say_that_they_are_not(tmp_path: Path) -> None:
@@ -70,4 +69,34 @@ def test_gradients_of_the_inputs_are_compared_and_those_of_the_weights_say_that_
 def test_without_it_the_row_says_how_to_ask_so(tmp_path: Path) -> None:
     found = {row.check: row for row in rows(tmp_path, "true")["right"]}
     assert {name for name, row in found.items() if row.verdict is Verdict.FAIL} >= WEIGHTS
-    assert "`gradients: inputs`" in found["gradient.kernel"].diagnosis
+    assert "`gradients: inputs`" in found["gradient.kernel"].fix
+
+
+def test_what_is_not_compared_notices_nothing(tmp_path: Path) -> None:
+    def powers(which: str) -> tuple[str, dict[str, Power]]:
+        text = CASE.replace("WHICH", which).partition("backends:")[0] + "backends: [numpy]\n"
+        (tmp_path / "case.yaml").write_text(text, encoding="utf-8")
+        (variant,) = load([tmp_path / "case.yaml"])
+        return key(variant), {one.fault: one for one in power(variant)}
+
+    (all_key, of_all), (inputs_key, of_inputs) = powers("true"), powers("inputs")
+    assert all_key != inputs_key
+    assert {one.by for one in of_all.values()} & WEIGHTS
+    assert not {one.by for one in of_inputs.values()} & WEIGHTS
+    stopped = "gradient.stopped weights"
+    assert of_all[stopped].noticed
+    assert not of_inputs[stopped].noticed
+
+
+def test_where_no_input_has_a_gradient_none_is_owed(tmp_path: Path) -> None:
+    (tmp_path / "case.yaml").write_text(
+        "about: a\nlayer: embedding\nconfig: {vocabulary: 6, features: 3}\ngradients: inputs\n"
+        "inputs: {x: {shape: [2, 3], fill: integers, low: 0, high: 5}}\nweights: {fill: uniform, seed: 2}\n"
+        "backends: [numpy]\n",
+        encoding="utf-8",
+    )
+    (found,) = run(load([tmp_path / "case.yaml"]))
+    verdicts = {row.check: row.verdict for row in found.rows}
+    assert verdicts.pop("gradient.embedding") is Verdict.UNSUPPORTED
+    assert "repeat.gradient" not in verdicts
+    assert set(verdicts.values()) == {Verdict.PASS}

@@ -79,7 +79,10 @@ class Diagnosis:
         return [f"on this case's data the same as: {shown}{more}"]
 
     def _fix(self) -> str:
-        fixes = [self.advice.fix(fault.name, fault.fix, fault.words) for fault in self.fits[0].faults]
+        fixes = [
+            "; or ".join(filter(None, [self.advice.fix(fault.name, fault.fix, fault.words), fault.otherwise]))
+            for fault in self.fits[0].faults
+        ]
         return fixes[0] if len(set(fixes)) == 1 else numbered(fixes)
 
     def _coarse_fix(self) -> str:

@@ -36,6 +36,7 @@ class Fault:
     cause   what it is, as a report says it.
     fix     what to do, in everyone's terms. Frameworks say it in their own (harness.diagnosis.advice), with these `words`.
     run     the reference with the fault.
+    otherwise   what else may be done, whatever the framework; "" where there is nothing.
     rarity  1: everyday; larger: less to be expected. Decides between faults that give the same numbers.
     silent  the first forward pass shows nothing of it: it acts in the backward pass or in later calls.
     fresh   the fault draws values that no tape has recorded: it can be judged by masks and statistics, not by values.
@@ -50,6 +51,7 @@ class Fault:
     fresh: bool = False
     silent: bool = False
     stage: str = ""
+    otherwise: str = ""
 
 
 Find = Callable[[Setting], Iterable[Fault]]

@@ -92,17 +92,22 @@ def setting_of(context: Context, one: Pass, result: PassResult | None, first: Ar
     )
 
 
+def wanted(context: Context) -> set[str]:
+    """The arrays that the case compares, by the names of `flatten`."""
+    return {row if row.startswith(GRADIENT) else row.removeprefix("value.") for row in names(context)}
+
+
 def observed(evidence: Evidence) -> list[Observed]:
     """The passes that values are compared for: the main ones, then evaluation."""
     context = evidence.context
     first: Arrays = {}
     found: list[Observed] = []
-    wanted = [row if row.startswith(GRADIENT) else row.removeprefix("value.") for row in names(context)]
+    compared = wanted(context)
     for one, result in [*evidence.main, *evidence.of(Role.EVAL)[:1]]:
         setting = setting_of(context, one, result, first)
         if not found:
             first = setting.draws
-        actual = {name: array for name, array in flat_result(result).items() if name in wanted}
+        actual = {name: array for name, array in flat_result(result).items() if name in compared}
         try:
             expected = flatten(evidence.reference(one, result))
         except UNFIT:

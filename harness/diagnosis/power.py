@@ -15,7 +15,7 @@ from harness.comparison.checks.identity import noise_layer
 from harness.comparison.compare import chosen
 from harness.comparison.context import GRADIENT, Context, flatten
 from harness.diagnosis.fault import Fault, catalogue
-from harness.diagnosis.observed import Observed, deviation, judged_limit, predicted, setting_of
+from harness.diagnosis.observed import Observed, deviation, judged_limit, predicted, setting_of, wanted
 from harness.diagnosis.precision import WORDS, narrower, noise
 from harness.diagnosis.setting import reference
 from harness.execution.plan import passes_of, tape_uniforms
@@ -49,7 +49,8 @@ def own_passes(context: Context) -> list[Observed]:
         made = PassResult({}, {}, own_draws(variant, one.seed) if variant.mode == "train" else {})
         setting = setting_of(context, one, made, first)
         first = first or setting.draws
-        expected = flatten(reference(setting))
+        compared = wanted(context)
+        expected = {name: array for name, array in flatten(reference(setting)).items() if name in compared}
         exact = one.role == Role.EVAL and noise_layer(context)
         limits = {name: 0.0 if exact else judged_limit(context, name, one.mode) for name in expected}
         found.append(Observed(one, setting, expected, expected, limits))

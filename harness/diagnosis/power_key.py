@@ -21,6 +21,7 @@ FIELDS = (
     "draws",
     "dtype",
     "gradients",
+    "weight_gradients",
     "tolerance",
     "checks",
     "predict",

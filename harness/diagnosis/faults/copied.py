@@ -26,10 +26,11 @@ def lost(setting: Setting) -> Iterator[Fault]:
     if len([names for names in groups if names[0] in weights]) > 1:
         yield Fault(
             "gradient.stopped weights",
-            "the gradient stops before all weights: they were copied into a layer's own (meant so: `gradients: inputs`)",
+            "the gradient stops before all weights: they were copied into a layer's own",
             "call the layer with the case's own tensors in the place of its parameters",
             on_gradients(weights, np.zeros_like),
             0.9,
+            otherwise="where that is meant, compare the gradients of the inputs alone: `gradients: inputs` in the case",
         )
     if len(groups) > 1:
         yield Fault(

@@ -343,7 +343,7 @@ def target_adapter(name: str, target: str) -> Target:
     return _FRAMEWORKS[name](target)
 
 
-def compared(job: Job, outputs: Arrays) -> None:
+def require_compared(job: Job, outputs: Arrays) -> None:
     """Raise TargetError where an output that has a cotangent is missing."""
     missing = sorted(set(job.cotangents) - set(outputs))
     if missing:

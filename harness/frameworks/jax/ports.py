@@ -14,7 +14,7 @@ from harness.frameworks.contract.adapter import Job, Outcome, Result, Tap, Unsup
 from harness.frameworks.contract.framework import around_ports
 from harness.frameworks.contract.layouts import Label
 from harness.frameworks.contract.own_files import TargetError, load
-from harness.frameworks.contract.target import Arrays, Case, Target, compared, framework
+from harness.frameworks.contract.target import Arrays, Case, Target, framework, require_compared
 from harness.frameworks.jax.base import Function, JaxAdapter
 from harness.frameworks.jax.lazy import jax
 from harness.frameworks.jax.program import Program
@@ -65,7 +65,7 @@ class _Program(JaxAdapter):
             outputs, given = self.owner.invoke(case)
             if given:
                 raise TargetError("gradients of a port in JAX are taken by jax.vjp; do not return them")
-            compared(job, outputs)
+            require_compared(job, outputs)
             return outputs
 
         return run

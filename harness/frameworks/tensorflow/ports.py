@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.frameworks.contract.adapter import Job, Outcome
 from harness.frameworks.contract.layouts import Label
-from harness.frameworks.contract.target import Arrays, Case, Target, compared, framework
+from harness.frameworks.contract.target import Arrays, Case, Target, framework, require_compared
 from harness.frameworks.tensorflow.arrays import differentiate, load, tensors
 from harness.frameworks.tensorflow.tap import TensorFlowTap, naming, untapped
 from harness.tape import Draw
@@ -56,7 +56,7 @@ class TensorFlowTarget(Target):
                 case.reset = job.reset and not left
                 outputs, gradients = self.invoke(case)
             given.update(gradients)
-            compared(job, outputs)
+            require_compared(job, outputs)
             return {name: tf.convert_to_tensor(value) for name, value in outputs.items()}
 
         everything = dict(tensors(job.inputs), **weights)

@@ -10,7 +10,7 @@ import numpy as np
 from harness.frameworks.contract.adapter import Job, Outcome
 from harness.frameworks.contract.framework import around_ports
 from harness.frameworks.contract.own_files import load
-from harness.frameworks.contract.target import Arrays, Case, Target, compared, framework
+from harness.frameworks.contract.target import Arrays, Case, Target, framework, require_compared
 from harness.frameworks.torch.arrays import from_numpy, torch_module
 from harness.frameworks.torch.base import owned, same, vector_jacobian
 from harness.frameworks.torch.tap import TorchTap, untapped
@@ -51,7 +51,7 @@ class TorchTarget(Target):
         tensors = {name: value if torch.is_tensor(value) else torch.as_tensor(value) for name, value in outputs.items()}
         gradients: Dict[str, np.ndarray] = {name: owned(torch.as_tensor(value)) for name, value in given.items()}
         if wanted and not given:
-            compared(job, tensors)
+            require_compared(job, tensors)
             leaves = {**inputs, **weights}
             gradients = vector_jacobian(
                 tensors,

@@ -413,7 +413,18 @@ def test_twenty_thousand_rows_stay_quick(visit, large):
         })"""
     )
     assert page.locator(".matrix tbody th a").all_inner_texts() == ["1234"]
-    assert took < 2000
+    # Machines differ, so the measure is what this is not to be: drawing a table of all the cells.
+    drawing = page.evaluate(
+        """() => {
+          const start = performance.now();
+          const table = document.createElement("table");
+          table.innerHTML = ("<tr>" + "<td><a href='#x'>pass</a></td>".repeat(8) + "</tr>").repeat(2502);
+          document.body.append(table);
+          table.getBoundingClientRect();
+          return performance.now() - start;
+        }"""
+    )
+    assert took < drawing
 
 
 def test_printing_shows_every_row(visit, large):

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from harness.cases import load
 from harness.errors import UserError
 from harness.execution.plan import expand
 from harness.pytest_session import PROPERTY, shared_runner, store
@@ -17,7 +16,7 @@ from harness.records import BackendRef, Compared, Row, Variant, Verdict
 from harness.reporting.groups import Group, grouped
 from harness.reporting.summary import clean, figures, plural
 from harness.reporting.verdicts import COMPARED, DIFFERENCES, SIGNS, told, words, worst
-from harness.selection.choosing import backend_filter, reproduce, unmatched
+from harness.selection.choosing import backend_filter, loaded, reproduce, unmatched
 
 #: Marks that mean something to pytest itself; a tag of that name only goes with `-k`.
 _PYTESTS_OWN = frozenset(
@@ -43,7 +42,7 @@ class CaseFile(pytest.File):
         try:
             # A name may be that of a backend in another file, so none is refused here.
             keep = backend_filter(self.config.getoption("--harness-backend"), None)
-            variants = load([self.path])
+            variants = loaded(self.path)
             problems = unmatched(variants)
             if problems:
                 raise UserError(problems)
@@ -82,7 +81,8 @@ class CaseItem(pytest.Item):
         super().__init__(**rest)
         self.variant = variant
         self.ref = ref
-        marks = {"parity": "", variant.layer: "cases of this layer kind", ref.backend: "cases of this backend"}
+        kind = "pairs of programs" if variant.programs else "cases of this layer kind"
+        marks = {"parity": "", variant.layer: kind, ref.backend: "cases of this backend"}
         for tag in variant.tags:
             marks.setdefault(tag, "cases with this tag")
         for name, meaning in marks.items():

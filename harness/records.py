@@ -32,6 +32,9 @@ INTERNAL = "run.internal"
 #: What readers see behind the label of a recipe. People copy it, so it may stand there in `--backend` too.
 RECIPE = " [recipe]"
 
+#: What stands as the layer kind of a case whose yardstick is a program (harness.pairs).
+PROGRAMS = "programs"
+
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -216,6 +219,11 @@ class Variant:
     source: str = ""
     check_places: tuple[Place, ...] = ()
     weight_gradients: bool = True
+
+    @property
+    def programs(self) -> bool:
+        """Whether programs are compared, and no layer of a known kind; `config` is then a harness.pairs.case.PairCase."""
+        return self.layer == PROGRAMS
 
     def compares(self, name: str) -> bool:
         """Whether the gradient of an input or a weight of that name is compared."""

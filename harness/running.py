@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -49,6 +50,7 @@ class Runner:
     ) -> None:
         self._day = today or datetime.date.today()
         self._profile = profile
+        self._on_start = on_start
         self._context: Context | None = None
         self._pool: Pool[Compared | JobResult, Context | Afresh] = Pool(
             self._consume, lambda context: context.arrays(), on_start, jobs, self._failed
@@ -73,9 +75,24 @@ class Runner:
 
         select  which backends to run; the others are left out of the plan.
         """
-        for _, compared in self._pool.run(self._tasks(variants, select)):
-            assert isinstance(compared, Compared)
-            yield self._again(compared) if compared.again else compared
+        for programs, some in itertools.groupby(variants, key=lambda variant: variant.programs):
+            if programs:
+                yield from (compared for variant in some for compared in self._programs(variant, select))
+                continue
+            for _, compared in self._pool.run(self._tasks(some, select)):
+                assert isinstance(compared, Compared)
+                yield self._again(compared) if compared.again else compared
+
+    def _programs(self, variant: Variant, select: Callable[[BackendRef], bool]) -> Iterator[Compared]:
+        """The comparisons of a pair of programs, in workers of its own: a program may change the process that it runs in."""
+        # What calls programs and follows their values is not imported before there is a pair.
+        from harness.pairs.running import comparisons
+
+        def start(ref: BackendRef) -> None:
+            if self._on_start is not None:
+                self._on_start(PlannedJob(variant, ref))
+
+        yield from comparisons(variant, select, self._day, start)
 
     def _again(self, compared: Compared) -> Compared:
         """The verdicts of suspicious rows, after the same implementation has drawn afresh: the same worker, after its next jobs.

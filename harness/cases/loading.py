@@ -22,7 +22,8 @@ SUFFIXES = (".yaml", ".yml")
 def load(paths: Iterable[Path | str], pairs: list[str] | None = None) -> list[Variant]:
     """Load case files, and all of the folders among `paths` with what lies below, in order of name.
 
-    pairs  gets the names of the folders' files that are pairs of programs, and no cases.
+    pairs  gets the names of the files that are pairs of programs (harness.pairs.case); None: one that is among `paths` is a
+           problem, those of folders are left out.
 
     Raises UserError with every problem of every file.
     """
@@ -47,11 +48,11 @@ def iterate(paths: Iterable[Path | str], pairs: list[str] | None = None) -> Iter
             problems.extend(error.problems)
             continue
         if is_pair(document.value):
-            # A folder may hold both; what is asked for by name is told.
-            if name in named:
-                problems.append(Problem(f"is a pair of programs: harness pair {name}", Place(name)))
-            elif pairs is not None:
+            if pairs is not None:
                 pairs.append(name)
+            elif name in named:
+                message = f"is a pair of programs, which this command cannot take: harness run {name}"
+                problems.append(Problem(message, Place(name)))
             continue
         builder = Builder(document, folder_of(name))
         yield from builder.variants()

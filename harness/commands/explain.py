@@ -13,7 +13,7 @@ import click
 
 from harness.commands import options
 from harness.errors import UserError, did_you_mean
-from harness.records import AVAILABLE, RAN, RECIPE, Row, Variant, Verdict
+from harness.records import AVAILABLE, PROGRAMS, RAN, RECIPE, Row, Variant, Verdict
 
 if TYPE_CHECKING:
     from harness.comparison.context import Context
@@ -93,7 +93,7 @@ DIFFERENCES = (Verdict.FAIL, Verdict.NONDETERMINISTIC, Verdict.ERROR, Verdict.KN
 class Explained:
     """One case and implementation. how: from which numbers, or why not. rows: its differences, with their causes.
 
-    trace  the stored tracebacks, where the harness itself failed; a person sends them to us.
+    trace  what was said of two programs; the stored tracebacks, where the harness itself failed: a person sends them to us.
     """
 
     case: str
@@ -145,13 +145,22 @@ def explanations(
             groups.setdefault((row.case, row.name), []).append(row)
     for (name, implementation), rows in counted(list(groups.items()), "causes", quiet=quiet):
         found = _explained(stored, name, implementation, rows, way)
-        yield dataclasses.replace(found, trace=_trace(stored, name, rows))
+        trace = "\n".join(filter(None, (found.trace, _trace(stored, name, rows))))
+        yield dataclasses.replace(found, trace=trace)
 
 
 def _wanted(row: Row, backends: Sequence[str]) -> bool:
     words = (row.backend, row.implementation, row.name)
     wanted = [name.removesuffix(RECIPE) for name in backends]
     return not wanted or any(fnmatch.fnmatchcase(word, name) for word in words for name in wanted)
+
+
+def _said(stored: StoredRun, case: str, name: str) -> str:
+    """What a run said of two programs, as `harness pair` does; "" of known layers."""
+    for one in stored.charts():
+        if (one["case"], one["backend"]) == (case, name):
+            return "\n".join(one["charts"].get("programs", {}).get("said", ()))
+    return ""
 
 
 def _trace(stored: StoredRun, case: str, rows: Sequence[Row]) -> str:
@@ -164,8 +173,8 @@ def _trace(stored: StoredRun, case: str, rows: Sequence[Row]) -> str:
 
 def _explained(stored: StoredRun, case: str, name: str, rows: list[Row], way: str) -> Explained:
     """From the stored arrays, or run again where that is possible; else the stored causes."""
-    if way == "stored":
-        return Explained(case, name, "as the run stored it", tuple(rows))
+    if way == "stored" or (way == "arrays" and rows[0].layer == PROGRAMS):
+        return Explained(case, name, "as the run stored it", tuple(rows), _said(stored, case, name))
     note = ""
     if way == "arrays":
         from harness.comparison.kept import FAMILIES
@@ -252,11 +261,11 @@ def _as_known(row: Row, known: dict[str, str]) -> Row:
 
 def _variant(stored: StoredRun, case: str) -> tuple[Variant, str]:
     """The case as its file is now, without its known differences; and a note where the file has changed since."""
-    from harness.cases import load
+    from harness.selection.choosing import loaded
 
     path = case.partition("::")[0]
     source = stored.sources.get(path)
-    found = {variant.id: variant for variant in load([Path(path)])}
+    found = {variant.id: variant for variant in loaded(path)}
     if case not in found:
         raise UserError(f"{path} has no case of that id any more")
     changed = source is not None and Path(path).read_text(encoding="utf-8") != source

@@ -41,7 +41,7 @@ def power(paths: tuple[str, ...], expression: str, as_json: bool, quiet: bool, v
     from harness.reporting.exits import Exit
     from harness.selection.choosing import select_cases
 
-    variants = select_cases(paths, expression)
+    variants = select_cases(paths, expression, programs=False)
     if not variants:
         click.echo("nothing selected", err=True)
         return Exit.NOTHING

@@ -63,7 +63,7 @@ def profile(
     from harness.running import run
     from harness.selection.choosing import backend_filter, select_cases, strangers
 
-    variants = select_cases(paths, expression)
+    variants = select_cases(paths, expression, programs=False)
     keep = backend_filter(backends, variants)
     for message in strangers(backends, variants):
         click.echo(message, err=True)

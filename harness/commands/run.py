@@ -94,15 +94,12 @@ def run(
     from harness.reporting.exits import Exit
     from harness.reporting.files import undisturbed
     from harness.reporting.writer import Writer
-    from harness.selection.choosing import backend_filter, left_out, select_cases, strangers
+    from harness.selection.choosing import backend_filter, select_cases, strangers
 
     part = merging.shard_of(shard) if shard else (1, 1)
     if shard and history is not None:
         raise UserError("--history: a shard is no run to remember; give it to `harness merge`, which has the whole one")
-    pairs: list[str] = []
-    variants = select_cases(paths, expression, thorough=True, pairs=pairs)
-    if pairs:
-        click.echo(left_out(pairs), err=True)
+    variants = select_cases(paths, expression, thorough=True)
     keep = backend_filter(backends, variants)
     for message in strangers(backends, variants):
         click.echo(message, err=True)
@@ -134,7 +131,7 @@ def run(
             writer.finish(interrupted=interrupted)
     stored = session.closed(out, database)
     if power:
-        measure(stored, variants, quiet=quiet)
+        measure(stored, [variant for variant in variants if not variant.programs], quiet=quiet)
     show_result(stored, as_json=as_json, verbosity=-1 if quiet else verbose)
     return stored.exit_code
 

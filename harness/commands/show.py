@@ -47,6 +47,8 @@ def detailed(variant: Variant) -> dict[str, object]:
     from harness.reporting.rows import to_json
 
     config = variant.config.model_dump(mode="json") if hasattr(variant.config, "model_dump") else variant.config
+    if variant.programs:
+        config = {"reference": str(variant.config.first.target), "modes": list(variant.config.modes)}
     return described(variant) | {
         "config": to_json(config),
         "inputs": {name: list(spec.shape) for name, spec in variant.inputs.items()},

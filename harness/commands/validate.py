@@ -25,11 +25,10 @@ def validate(paths: tuple[str, ...], as_json: bool) -> int:
     from harness.errors import UserError
     from harness.reporting.exits import Exit
     from harness.reporting.summary import plural
-    from harness.selection.choosing import left_out, select_cases
+    from harness.selection.choosing import select_cases
 
-    pairs: list[str] = []
     try:
-        variants = select_cases(paths, thorough=True, pairs=pairs)
+        variants = select_cases(paths, thorough=True)
     except UserError as error:
         if not as_json:
             raise
@@ -54,8 +53,6 @@ def validate(paths: tuple[str, ...], as_json: bool) -> int:
         )
     elif variants:
         click.echo(f"{plural(files, 'file')}, {plural(len(variants), 'case')}: valid")
-    if pairs:
-        click.echo(left_out(pairs), err=True)
     if not variants:
         click.echo("nothing selected: no case files", err=True)
         return Exit.NOTHING

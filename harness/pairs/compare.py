@@ -61,6 +61,8 @@ class PairResult:
     notes: list[str] = field(default_factory=list)
     #: which parameter of the first each of the second's was given; None where each keeps its own.
     mapping: WeightMap | None = None
+    #: what was asked for.
+    modes: Sequence[str] = ()
 
     @property
     def passed(self) -> bool:
@@ -90,7 +92,7 @@ def compare(
 
     Raises ProgramError where one cannot be called or their results cannot be told apart.
     """
-    result = PairResult(first, second)
+    result = PairResult(first, second, modes=tuple(modes))
     brought = _brought(result, inputs, seeds[0], weights)
     for mode in modes:
         for seed in seeds if mode == "train" else list(seeds)[:1]:

@@ -78,10 +78,10 @@ def _parting(part: PairPass) -> list[str]:
     mine, theirs = part.mine.steps, part.theirs.steps
     found = []
     if parting.agreed is not None:
-        found.append(f"agree up to  {_step(mine[parting.agreed[0]])}  =  {_step(theirs[parting.agreed[1]])}")
+        found.append(f"agree up to  {step(mine[parting.agreed[0]])}  =  {step(theirs[parting.agreed[1]])}")
     off = f"  ({parting.limits:.3g} limits off)" if math.isfinite(parting.limits) else ""
     places = [(mine, parting.first, ""), (theirs, parting.second, off)]
-    told = [f"{_step(steps[at])}   {steps[at].source}{said}" for steps, at, said in places if at is not None]
+    told = [f"{step(steps[at])}   {steps[at].source}{said}" for steps, at, said in places if at is not None]
     first = "made at      " if parting.unlike else "part at      "
     if len(told) == 1:
         first = first.rstrip() + (", in the second:  " if parting.first is None else ", in the first:  ")
@@ -89,9 +89,14 @@ def _parting(part: PairPass) -> list[str]:
     return found
 
 
-def _step(step: Step) -> str:
+def place(part: PairPass) -> str:
+    """Where the programs part, in one line; "" where nothing shows it."""
+    return "; ".join(" ".join(text.split()) for text in _parting(part))
+
+
+def step(one: Step) -> str:
     """`block.ln0 native_layer_norm (3, 5, 8) model.py:31`."""
-    return " ".join(part for part in (step.scope, step.op, str(step.shape), step.place) if part)
+    return " ".join(part for part in (one.scope, one.op, str(one.shape), one.place) if part)
 
 
 def _row(row: PairRow) -> str:

@@ -30,14 +30,27 @@ def imported_for() -> list[tuple[str, str]]:
     return own + [(record.packages[0], record.backends[0]) for record in others if record.backends[0] in known]
 
 
+class ProgramLost(ProgramError):
+    """The process that called the program died, or (`late`) gave no answer in time."""
+
+    def __init__(self, message: str, late: bool) -> None:
+        super().__init__(message)
+        self.late = late
+
+
 @dataclass
 class Side:
-    """One program. `target` is `file.py:name` or an object of this process; `backend` the framework it is written in."""
+    """One program. `target` is `file.py:name` or an object of this process; `backend` the framework it is written in; `timeout`
+    the seconds that each call may take; `versions` and `device` those of the last call in a worker.
+    """
 
     name: str
     backend: str
     target: Any
     environment: str = ""
+    timeout: float = TIMEOUT
+    versions: dict[str, str] = field(default_factory=dict)
+    device: str = ""
     _worker: Worker | None = field(default=None, repr=False)
 
     def observe(self, request: Request) -> Trace:
@@ -46,6 +59,8 @@ class Side:
             if not isinstance(self.target, str):
                 return programs.observe(self.backend, self.target, request)
             return self._asked(request)
+        except ProgramLost as error:
+            raise ProgramLost(f"{self.name}: {error}", error.late) from error
         except ProgramError as error:
             raise ProgramError(f"{self.name}: {error}", error.detail) from error
 
@@ -56,15 +71,23 @@ class Side:
                 raise UserError(why_not(self.environment))
             self._worker = Worker(environment, self.backend)
         try:
-            header, arrays = self._worker.ask(*programs.ask(request, self.target), timeout=TIMEOUT)
+            header, arrays = self._worker.ask(*programs.ask(request, self.target), timeout=self.timeout)
         except (WorkerDied, WorkerTimeout) as error:
             self.stop()
-            raise ProgramError(str(error)) from error
+            raise ProgramLost(str(error), isinstance(error, WorkerTimeout)) from error
         if "error" in header:
             raise ProgramError(header["error"], header.get("detail", ""))
+        self.versions, self.device = dict(header.get("versions", {})), str(header.get("device", ""))
         if "steps" not in header:
             raise ProgramError(str(header.get("message", "gave no answer")))
         return programs.unpack(header, arrays)
+
+    def missing(self) -> str:
+        """Why it cannot be called here at all; "" where it can."""
+        if self.environment:
+            return "" if resolve(self.environment) is not None else why_not(self.environment)
+        package = frameworks()[self.backend].packages[0]
+        return "" if importlib.util.find_spec(package) is not None else f"{package} is not installed here"
 
     def stop(self) -> None:
         """End the worker, where there is one."""
@@ -83,8 +106,10 @@ def running(*sides: Side) -> Iterator[None]:
             side.stop()
 
 
-def side(given: Any, name: str) -> Side:
+def side(given: Any, name: str, *, installed: bool = True) -> Side:
     """The side of `[BACKEND[@ENVIRONMENT]:]file.py:name`, or of an object.
+
+    installed  whether its framework must be there.
 
     Raises UserError for a file that is not there, has no such name at its top, or imports no framework that is known.
     """
@@ -113,13 +138,10 @@ def side(given: Any, name: str) -> Side:
             raise UserError(
                 Problem(f"imports none of {known}: say which framework it is for, as torch:{text}", Place(file))
             )
-    if (
-        not environment
-        and backend in [made for _, made in imported_for()]
-        and importlib.util.find_spec(backend) is None
-    ):
-        raise UserError(Problem(f"{backend} is not installed here", Place(file)))
-    return Side(name, backend, f"{path.resolve()}:{wanted}", environment)
+    made = Side(name, backend, f"{path.resolve()}:{wanted}", environment)
+    if installed and not environment and made.missing():
+        raise UserError(Problem(made.missing(), Place(file)))
+    return made
 
 
 def _meant(path: Path) -> str:

@@ -25,8 +25,19 @@ from harness.reporting.summary import headline, plural, summarise, verdict_line
 from harness.reporting.verdicts import ORDER, SIGNS, words
 
 PAGE = "report.html"
-SCRIPTS = ("dom.js", "data.js", "masks.js", "charts.js", "power.js", "overview.js", "case.js", "profiles.js", "main.js")
-STYLES = ("colours.css", "page.css", "case.css", "charts.css")
+SCRIPTS = (
+    "dom.js",
+    "data.js",
+    "masks.js",
+    "charts.js",
+    "power.js",
+    "overview.js",
+    "programs.js",
+    "case.js",
+    "profiles.js",
+    "main.js",
+)
+STYLES = ("colours.css", "page.css", "case.css", "charts.css", "programs.css")
 #: Rows that the page shows without its script.
 STATIC_GROUPS = 200
 

@@ -14,12 +14,13 @@ from harness.selection.expression import compile_expression
 
 
 def select_cases(
-    paths: Sequence[str], expression: str = "", *, thorough: bool = False, pairs: list[str] | None = None
+    paths: Sequence[str], expression: str = "", *, thorough: bool = False, programs: bool = True
 ) -> list[Variant]:
     """Load the cases of files, folders and ids (`file.yaml::[rate=0.5]`), in that order, each once, kept where `-k`
     matches.
 
-    pairs     gets the names of the pairs of programs that folders hold (`left_out`).
+    programs  whether pairs of programs belong to them. Where they do not, those of folders are left out, and one that is named is
+              a problem.
     thorough  known differences and `checks` that no row could match are problems too; `list` and `show` need not wait for them.
 
     Raises UserError with every problem of every file, and for an id that does not exist.
@@ -32,7 +33,7 @@ def select_cases(
     problems: list[Problem] = []
     for file in files:
         try:
-            by_file[file] = load([Path(file)], pairs)
+            by_file[file] = loaded(file) if programs else load([Path(file)])
         except UserError as error:
             problems.extend(error.problems)
     if thorough:
@@ -54,18 +55,38 @@ def select_cases(
     return [variant for variant in chosen.values() if matches(searchable(variant))]
 
 
-def left_out(pairs: Sequence[str]) -> str:
-    """The line that says which pairs of programs a folder holds, and which command runs them; "" where it holds none."""
-    if not pairs:
-        return ""
-    if len(pairs) == 1:
-        return f"left out: 1 pair of programs, which `harness pair {pairs[0]}` runs"
-    return f"left out: {len(pairs)} pairs of programs ({', '.join(pairs)}); `harness pair FILE` runs one"
+def loaded(path: Path | str) -> list[Variant]:
+    """The cases of a file, or of a folder and what lies below in order of name, pairs of programs after all others.
+
+    Raises UserError with every problem of every file.
+    """
+    from harness.cases import load
+
+    pairs: list[str] = []
+    problems: list[Problem] = []
+    found: list[Variant] = []
+    try:
+        found = load([Path(path)], pairs)
+    except UserError as error:
+        problems.extend(error.problems)
+    if pairs:
+        # What calls programs is not imported before there is a pair.
+        from harness.pairs.case import variant
+
+        for name in pairs:
+            try:
+                found.append(variant(name))
+            except UserError as error:
+                problems.extend(error.problems)
+    if problems:
+        raise UserError(problems)
+    return found
 
 
 def unmatched(variants: Iterable[Variant]) -> list[Problem]:
     """Problems with known differences and `checks` that no row of these cases, which are whole files, could match."""
-    some = [variant for variant in variants if variant.expect or variant.checks]
+    # Of programs a case's reader asks that: what they return is not known before they run.
+    some = [variant for variant in variants if (variant.expect or variant.checks) and not variant.programs]
     if not some:
         return []
     from harness.comparison import expecting

@@ -55,10 +55,11 @@ class Server:
         if op == "run":
             return self.run(header, arrays)
         if op == "program":
-            return programs.answer(self.backend, header, arrays)
+            answer, found = programs.answer(self.backend, header, arrays)
+            return dict(answer, versions=versions(), device=device(self.backend)), found
         if op == "describe":
-            found = {name: importlib.util.find_spec(name) is not None for name in header.get("packages", ())}
-            return {"python": platform.python_version(), "found": found, "versions": versions()}, {}
+            there = {name: importlib.util.find_spec(name) is not None for name in header.get("packages", ())}
+            return {"python": platform.python_version(), "found": there, "versions": versions()}, {}
         if op == "ping":
             return {"pong": True}, {}
         return {"verdict": "error", "message": "unknown request %r" % (op,)}, {}

@@ -109,15 +109,15 @@ def test_a_bad_case_is_told_with_its_place(capsys, folder, old, new, line):
     assert line in said.err
 
 
-def test_other_commands_leave_pairs_to_this_one(capsys, folder):
-    assert main(["validate", "block.yaml"]) == 4
-    assert "block.yaml: is a pair of programs: harness pair block.yaml" in capsys.readouterr().err
-    # A folder's run says in one line what it leaves out.
-    assert main(["run", "."]) == 5
-    assert "left out: 1 pair of programs, which `harness pair block.yaml` runs" in capsys.readouterr().err
-    assert main(["validate", "."]) == 5
-    assert "left out: 1 pair of programs, which `harness pair block.yaml` runs" in capsys.readouterr().err
-    assert main(["list", str(ROOT / "cases" / "pairs")]) in (0, 5)
+@pytest.mark.parametrize("command", ["power", "profile"])
+@pytest.mark.usefixtures("folder")
+def test_commands_of_known_layers_say_that_a_pair_is_none(capsys, command):
+    assert main([command, "block.yaml"]) == 4
+    assert (
+        "block.yaml: is a pair of programs, which this command cannot take: harness run block.yaml"
+        in capsys.readouterr().err
+    )
+    assert main([command, "."]) == 5
 
 
 def test_the_page_begins_with_an_example_that_does_what_it_says(capsys, tmp_path, monkeypatch):

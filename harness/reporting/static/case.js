@@ -178,6 +178,7 @@ const casePage = (one, view) => {
   const charts = chartsOf(one);
   const problems = charts.filter(({ problem }) => problem);
   const parts = [
+    ["programs", "The two programs", programsOf(charts)],
     ["checks", "Checks", checksOf(one, view)],
     ["numbers", "Against the reference", numbersOf(one, charts, view)],
     ["scale", "Survivors’ scale", scaleOf(charts)],

@@ -1,10 +1,6 @@
-"""The page in a real browser: Debian's Chromium (or another on PATH) driven by Playwright, checked by axe. Left out
-where they are missing.
-"""
+"""The page in a real browser, checked by axe."""
 
 import math
-import shutil
-from importlib import resources
 
 import numpy as np
 import pytest
@@ -14,22 +10,11 @@ from harness.records import Site, Verdict
 from harness.reporting import html, powers
 from harness.reporting.store import read
 from tests.reporting import fakes
+from tests.reporting.chromium import MARKS, violations
 
-playwright = pytest.importorskip("playwright.sync_api")
-AXE = pytest.importorskip("axe_playwright_python")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")]
+pytestmark = MARKS
 
 CASE = "cases/lstm/variational.yaml::[rate=0.5]"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -55,41 +40,6 @@ def large(tmp_path_factory):
         for label in labels
     )
     return html.write(read(fakes.store(tmp_path_factory.mktemp("large"), variants, events)))
-
-
-@pytest.fixture
-def visit(browser):
-    """Open a page; afterwards nothing may have been fetched, logged or thrown."""
-    contexts, seen = [], []
-
-    def open_page(path, hash_="", width=1280, scheme="light", **options):
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: seen.append(("console", message.text)))
-        page.on("pageerror", lambda error: seen.append(("error", str(error))))
-        page.on("dialog", lambda dialog: seen.append(("dialog", dialog.message)))
-        page.on(
-            "request",
-            lambda request: (
-                seen.append(("request", request.url)) if not request.url.startswith(("file:", "data:")) else None
-            ),
-        )
-        page.goto(f"file://{path}{hash_}")
-        page.wait_for_selector("#main > *")
-        page.wait_for_timeout(100)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert seen == []
-
-
-def violations(page):
-    page.evaluate(resources.files(AXE).joinpath("axe.min.js").read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run().then((result) => result.violations)")
-    return [(one["id"], one["nodes"][0]["html"][:200]) for one in found]
 
 
 @pytest.mark.parametrize(

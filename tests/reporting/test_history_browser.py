@@ -1,27 +1,14 @@
-"""The history's page in a real browser, checked by axe. Left out where Chromium or Playwright is missing."""
-
-import shutil
-from importlib import resources
+"""The history's page in a real browser, checked by axe."""
 
 import pytest
 from test_history_page import series
 
 from harness.history import page as history_page
+from tests.reporting.chromium import MARKS, violations
 
-playwright = pytest.importorskip("playwright.sync_api")
-AXE = pytest.importorskip("axe_playwright_python")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")]
+pytestmark = MARKS
 
 HOSTILE = '"><script>alert(1)</script>\u202e' + "long" * 60
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +33,7 @@ def test_axe_finds_nothing_nothing_is_fetched_and_nothing_is_logged(browser, wri
     page.on("request", lambda request: None if request.url.startswith(("file:", "data:")) else seen.append(request.url))
     page.goto(f"file://{written}")
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-    page.evaluate(resources.files(AXE).joinpath("axe.min.js").read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run().then((result) => result.violations)")
-    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == []
+    assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator("section").first.locator(".badge").inner_text() == "✕ fail"
     assert page.locator("section").first.locator(".versions li").all_inner_texts() == ["torch 2.13.0", "torch 2.14.0"]

@@ -16,9 +16,13 @@ def run(case):
         i, f, g, o = np.hsplit(x_t @ w["kernel"] + h @ w["recurrent_kernel"] + w["bias"], 4)
         c_new = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         h_new = sigmoid(o) * np.tanh(c_new)
-        update_c = rng.bernoulli(z_prob["state.c"], c.shape)
-        update_h = rng.bernoulli(z_prob["state.h"], h.shape)
-        c = np.where(update_c, c_new, c)
-        h = np.where(update_h, h_new, h)
+        if case.training:
+            update_c = rng.bernoulli(z_prob["state.c"], c.shape)
+            update_h = rng.bernoulli(z_prob["state.h"], h.shape)
+            c = np.where(update_c, c_new, c)
+            h = np.where(update_h, h_new, h)
+        else:
+            c = c + x.dtype.type(z_prob["state.c"]) * (c_new - c)
+            h = h + x.dtype.type(z_prob["state.h"]) * (h_new - h)
         ys.append(h)
     return {"y": np.stack(ys, 1), "h": h, "c": c}

@@ -9,7 +9,7 @@ the program's numbers decide (harness.comparison.keep_rules). A user can name th
 import functools
 import itertools
 from collections import OrderedDict
-from typing import AbstractSet, Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import AbstractSet, Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from harness.noises import Site, tape_keys
 from harness.tape import BERNOULLI, NORMAL, UNIFORM, UNUSED, Draw, Slot, TapeMismatch
@@ -19,6 +19,8 @@ LOOPS = ("layers", "directions", "time", "gates")
 #: More readings than this are not given; of this many, those that share their masks as the case says.
 MOST = 8
 LOOKED_AT = 64
+#: A loop's step draws for so many sites of one form at most.
+STRIDES = 4
 
 
 class Label(NamedTuple):
@@ -181,25 +183,67 @@ def _assignments(
     draws: Sequence[Form], numbers: Sequence[int], sites: Sequence[Site], axes: Optional[Tuple[str, ...]]
 ) -> List[Dict[int, Slot]]:
     """The slots of the draws with those numbers, each way in which they are of those sites."""
-    mine = [draws[number] for number in numbers]
     wanted = [want for site in sites for want in wanted_of(site)]
-    found = list(itertools.islice(_search(mine, wanted, axes), LOOKED_AT))
+    found = list(itertools.islice(_search(draws, tuple(numbers), wanted, axes, set()), LOOKED_AT))
     if not found:
+        mine = [draws[number] for number in numbers]
         drawn = ", ".join("%s%s" % draw for draw in mine) or "nothing"
         known = ", ".join("%s %s" % (want.key, want.site.full) for want in wanted) or "none"
         hint = ""
         if any(len(draw.shape) == 2 for draw in mine) and len(mine) > 1:
             hint = "; what a layer's initializers draw is no dropout: make the layer with case.keep(make)"
         raise TapeMismatch("drew %s, which does not fit the case's sites: %s%s" % (drawn, known, hint))
-    return [dict(zip(numbers, slots)) for slots in found]
+    return found
 
 
-def _search(draws: Sequence[Form], wanted: Sequence[Wanted], axes: Optional[Tuple[str, ...]]) -> Iterator[List[Slot]]:
-    """Assign all draws to the wanted ones, in their order first; one may be left out, which the check mask.sites then tells."""
-    if not draws:
-        yield []
+Dead = Set[Tuple[Tuple[int, ...], Tuple[str, ...]]]
+
+
+def _search(
+    draws: Sequence[Form], left: Tuple[int, ...], wanted: Sequence[Wanted], axes: Optional[Tuple[str, ...]], dead: Dead
+) -> Iterator[Dict[int, Slot]]:
+    """Assign all draws that are left to the wanted ones, in their order first; one may be left out, which the check mask.sites
+    then tells.
+
+    dead  what has been found to have no assignment: (draws, wanted).
+    """
+    if not left:
+        yield {}
         return
+    state = left, tuple(want.key for want in wanted)
+    if state in dead:
+        return
+    some = False
+    alike = set()
     for index, want in enumerate(wanted):
-        for mine in layouts(want, draws, axes):
-            for after in _search(draws[len(mine) :], [*wanted[:index], *wanted[index + 1 :]], axes):
-                yield mine + after
+        # Sites of one form can be exchanged: where one leads nowhere, neither does the next.
+        form = want.kind, want.site[1:]
+        if form in alike:
+            continue
+        before = some
+        seen = set()
+        for numbers in _taken(draws, left, len(wanted)):
+            for slots in layouts(want, [draws[number] for number in numbers], axes):
+                mine = dict(zip(numbers, slots))
+                if repr(mine) in seen:
+                    continue
+                seen.add(repr(mine))
+                rest = tuple(number for number in left if number not in mine)
+                for after in _search(draws, rest, [*wanted[:index], *wanted[index + 1 :]], axes, dead):
+                    some = True
+                    yield {**after, **mine}
+        if some == before:
+            alike.add(form)
+    if not some:
+        dead.add(state)
+
+
+def _taken(draws: Sequence[Form], left: Tuple[int, ...], sites: int) -> List[Tuple[int, ...]]:
+    """The draws, of one form with the first that is left, that may be one site's: every second, third … of them, as a loop's steps
+    draw for one site after the other; all in a row; those that stand between others' of another form.
+    """
+    first = draws[left[0]]
+    same = tuple(number for number in left if draws[number] == first)
+    row = tuple(itertools.takewhile(lambda number: draws[number] == first, left))
+    found = [*(same[::stride] for stride in range(2, min(sites, STRIDES) + 1)), row, same]
+    return list(OrderedDict.fromkeys(found))

@@ -158,12 +158,12 @@ def _readings(
         said.setdefault((label.site, label.axes), []).extend(mine)
     parts = []
     for (name, axes), numbers in said.items():
-        named = [site for site in sites if site.at == name]
+        named = [site for site in sites if name in (site.at, site.listed)]
         if not named:
             known = ", ".join(site.at for site in sites) or "none"
             raise TapeMismatch("case.site(%r): the case has no such site; it has: %s" % (name, known))
         parts.append(_assignments(draws, numbers, named, axes))
-    labelled = {name for name, _ in said}
+    labelled = {site.at for name, _ in said for site in sites if name in (site.at, site.listed)}
     placed = {number for numbers in said.values() for number in numbers} | set(unused)
     rest = [number for number in range(len(draws)) if number not in placed]
     parts.append(_assignments(draws, rest, [site for site in sites if site.at not in labelled], None))

@@ -67,8 +67,11 @@ class Case:
         return self._seed
 
     def rate(self, at: str) -> float:
-        """The rate of one site; 0.0 where the case has none there, and in evaluation."""
-        return next((site.rate for site in self._sites if site.at == at and self.training), 0.0)
+        """The rate of one site; 0.0 where the case has none there, and in evaluation.
+
+        A site of every layer goes by its name in the case file, `weight.recurrent`, or by its own, `layer1.weight.recurrent`.
+        """
+        return next((site.rate for site in self._sites if at in (site.at, site.listed) and self.training), 0.0)
 
     def keep(self, make: Callable[[], Any], name: str = "") -> Any:
         """What `make()` gave at the first call: a layer that lives through all calls of `run` after one seeding.
@@ -87,7 +90,7 @@ class Case:
 
         Raises TapeMismatch for a site that the case does not have.
         """
-        if at not in [site.at for site in self._sites]:
+        if not any(at in (site.at, site.listed) for site in self._sites):
             known = ", ".join(site.at for site in self._sites) or "none"
             raise TapeMismatch("case.site(%r): the case has no such site; it has: %s" % (at, known))
         with self._named(at, None if axes is None else tuple(axes)):

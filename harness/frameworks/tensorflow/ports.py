@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from harness.frameworks.contract.adapter import Job, Outcome
+from harness.frameworks.contract.adapter import Job, Outcome, Unsupported
 from harness.frameworks.contract.layouts import Label
 from harness.frameworks.contract.target import Arrays, Case, Target, framework, require_compared
 from harness.frameworks.tensorflow.arrays import differentiate, load, tensors
@@ -43,6 +43,11 @@ class TensorFlowTarget(Target):
 
     def call(self, job: Job, tap: TensorFlowTap) -> Outcome:
         tf = load()
+        if not hasattr(tf, "GradientTape"):
+            raise Unsupported(
+                "code under test is called eagerly, which TensorFlow %s cannot: it needs an environment of TensorFlow 2"
+                % tf.__version__
+            )
         tap.calls = job.calls
         tf.random.set_seed(job.seed)
         weights = tensors(job.weights)

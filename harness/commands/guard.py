@@ -20,11 +20,17 @@ from harness.registry import complaints
 from harness.reporting.exits import Exit
 
 _settled: contextvars.ContextVar[int] = contextvars.ContextVar("settled", default=Exit.OK)
+_words: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("words", default=())
 
 
 def settle(code: int) -> None:
     """Say how the command will end, before it prints: a reader that goes away must not turn a difference into a success."""
     _settled.set(code)
+
+
+def command_line() -> list[str]:
+    """The words of the command that runs now, as they were given: from a shell, or to `harness.cli.main` in a program."""
+    return ["harness", *_words.get()]
 
 
 def guarded(command: click.Command, arguments: list[str]) -> int:
@@ -39,6 +45,7 @@ def guarded(command: click.Command, arguments: list[str]) -> int:
         with contextlib.suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     settle(Exit.OK)
+    _words.set(tuple(arguments))
     restore = _stop_on_terminate()
     try:
         result = command.main(arguments, prog_name="harness", standalone_mode=False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from harness.commands import options
@@ -37,13 +35,14 @@ def merge(folders: tuple[str, ...], out: str, history: str | None, as_json: bool
     from pathlib import Path
 
     from harness import history as histories
+    from harness.commands.guard import command_line
     from harness.commands.run import show_result
     from harness.reporting import merging, powers
     from harness.reporting.store import read
 
     runs = [read(folder) for folder in folders]
     database = histories.prepare(out, history)
-    merged = read(merging.merge(runs, Path(out), ["harness", *sys.argv[1:]]))
+    merged = read(merging.merge(runs, Path(out), command_line()))
     if database is not None:
         histories.remember(merged, database)
     parts = {name: one for stored in runs for name, one in powers.of_run(stored).items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,6 +86,7 @@ def run(
     """
     from harness import history as histories
     from harness import session
+    from harness.commands.guard import command_line
     from harness.commands.power import measure
     from harness.errors import UserError
     from harness.execution.plan import expand
@@ -123,7 +123,7 @@ def run(
         click.echo(f"{len(done)} of {len(variants)} cases are kept", err=True)
     # A shard is no run: `harness merge` remembers the whole one.
     database = None if shard else histories.prepare(out, history)
-    writer = Writer.of(out, variants, ["harness", *sys.argv[1:]], shard)
+    writer = Writer.of(out, variants, command_line(), shard)
     with writer:
         if before:
             writer.adopt(before, done)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from harness.pairs.compare import PairResult
 
-#: What can be run: a case file, a folder of them, the id of one case, a loaded variant, or a case as a mapping.
+#: What can be run: a case file, a folder of them, the id of one case, a stored run (its cases), a loaded variant, or a mapping.
 Case: TypeAlias = str | Path | Variant | Mapping[str, Any]
 
 

@@ -35,6 +35,7 @@ def merge(folders: tuple[str, ...], out: str, history: str | None, as_json: bool
     from pathlib import Path
 
     from harness import history as histories
+    from harness.commands import next_step
     from harness.commands.guard import command_line
     from harness.commands.run import show_result
     from harness.reporting import merging, powers
@@ -49,4 +50,6 @@ def merge(folders: tuple[str, ...], out: str, history: str | None, as_json: bool
     if parts:
         powers.write(merged.folder, [parts[case["id"]] for case in merged.cases if case["id"] in parts])
     show_result(merged, as_json=as_json, verbosity=-1 if quiet else verbose)
+    if not (as_json or quiet):
+        next_step.after_merge(merged, runs, command_line())
     return merged.exit_code

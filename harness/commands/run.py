@@ -81,11 +81,13 @@ def run(
 ) -> int:
     """Run cases and write a report.
 
-    PATHS are case files, folders of them, or ids of single cases. The summary on stdout names every difference; the
-    folder given by --out holds the table (CSV, JSON lines) and a page to look at (report.html).
+    PATHS are case files, folders of them, ids of single cases, or stored runs, which stand for their cases. The summary on
+    stdout names every difference; the folder given by --out holds the table (CSV, JSON lines) and a page to look at
+    (report.html).
     """
     from harness import history as histories
     from harness import session
+    from harness.commands import next_step
     from harness.commands.guard import command_line
     from harness.commands.power import measure
     from harness.errors import UserError
@@ -136,6 +138,8 @@ def run(
     if power:
         measure(stored, variants, quiet=quiet)
     show_result(stored, as_json=as_json, verbosity=-1 if quiet else verbose)
+    if not (as_json or quiet):
+        next_step.after_run(stored, command_line())
     return stored.exit_code
 
 

@@ -129,8 +129,8 @@ def test_a_backend_that_no_case_has_is_told_whatever_else_is_run(harness, case, 
     assert "nothing selected: no case of cases with --backend 'torch.nn.Dropuot'" in err
     code, _, err = harness("run", "cases", "--backend", "numpy", "--backend", "jax")
     assert code == 0
-    assert err == "--backend 'jax' names no implementation of these cases\n"
-    assert harness("run", "cases", "--backend", "torch.nn.*", "--backend", "numpy")[2] == ""
+    assert err.splitlines()[:-1] == ["--backend 'jax' names no implementation of these cases"]
+    assert harness("run", "cases", "--backend", "torch.nn.*", "--backend", "numpy", "-q")[2] == ""
     assert "with -k 'lstm' --last-failed" in harness("run", "cases", "-k", "lstm", "--last-failed")[2]
 
 
@@ -193,7 +193,8 @@ def test_colour_is_for_terminals_that_want_it(terminal, tmp_path):
 
 def test_a_pipe_sees_neither_colour_nor_bar(harness, case, execution):
     code, out, err = harness("run", "cases")
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert re.fullmatch("Next: .*\n", err)
     assert "\x1b" not in out
 
 

@@ -227,10 +227,10 @@ def green_run():
     return [one], [compared(one, "numpy", row(one, "numpy")), compared(one, LSTM[2], row(one, LSTM[2]))]
 
 
-def store(folder, variants, events, **finish):
+def store(folder, variants, events, shard="", **finish):
     from harness.reporting.writer import Writer
 
-    with Writer.of(folder, variants, ["harness", "run", "cases"]) as writer:
+    with Writer.of(folder, variants, ["harness", "run", "cases"], shard) as writer:
         for event in events:
             writer.add(event)
         writer.finish(**finish)

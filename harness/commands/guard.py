@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from harness.commands.unheard import unheard_messages
 from harness.errors import UserError, by_surroundings
 from harness.registry import complaints
 from harness.reporting.exits import Exit
@@ -33,6 +34,7 @@ def command_line() -> list[str]:
     return ["harness", *_words.get()]
 
 
+@unheard_messages()
 def guarded(command: click.Command, arguments: list[str]) -> int:
     """Run a click command; return its exit code.
 
@@ -81,7 +83,6 @@ def guarded(command: click.Command, arguments: list[str]) -> int:
         return Exit.INTERNAL
     finally:
         restore()
-        # The reader of stderr may have gone as well.
         with contextlib.suppress(OSError, ValueError):
             for line in complaints():
                 click.echo(f"warning: {line}", err=True)

@@ -121,6 +121,10 @@ def run(
         click.echo(f"nothing selected: no case of {given}", err=True)
         return Exit.NOTHING
     done = merging.finished(before, planned, variants) if before and resume else set()
+    if before and resume and not done:
+        click.echo(
+            "no case is kept: none is finished and as it was, or another version of the harness ran them", err=True
+        )
     if done:
         click.echo(f"{len(done)} of {len(variants)} cases are kept", err=True)
     # A shard is no run: `harness merge` remembers the whole one.
@@ -128,7 +132,7 @@ def run(
     writer = Writer.of(out, variants, command_line(), shard)
     with writer:
         if before:
-            writer.adopt(before, done)
+            writer.resume(before, done)
         rest = [variant for variant in variants if variant.id not in done]
         interrupted = execute(rest, keep, writer, jobs=jobs, profile=profile, quiet=quiet, verbose=verbose)
         # What has been computed is kept, also where Ctrl-C comes now.

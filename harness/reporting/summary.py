@@ -136,6 +136,8 @@ def summary_json(summary: Summary, *, report: str = "") -> dict[str, Any]:
         "interrupted": bool(run.meta.get("interrupted")),
         "cases": run.meta["cases"],
         "rows": run.meta["rows"],
+        "seconds": float(run.meta.get("seconds", 0.0)),
+        "kept": dict(run.meta.get("kept") or {"cases": 0, "comparisons": 0}),
         "counts": {str(verdict): count for verdict, count in run.counts.items()},
         "differences": [row_dict(row) for row in summary.differences],
         "known": [row_dict(row) for row in summary.known],

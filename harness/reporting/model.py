@@ -68,7 +68,7 @@ def pack(run: StoredRun) -> dict[str, Any]:
         )
         cell = cells.setdefault(row.case, {}).setdefault(number, (texts(visible(row.place)), []))
         cell[1].append(_row(row, cell[0], texts, checks, kinds))
-        seconds[row.case, number] = max(seconds.get((row.case, number), 0.0), row.seconds)
+        seconds[row.case, number] = max(seconds.get((row.case, number), 0.0), row.comparison_seconds)
     paths, profiles = Numbers[str](), Numbers[tuple[tuple[int, int], ...]]()
     cases = [
         _case(case, paths, texts, profiles)

@@ -14,7 +14,8 @@ from harness.reporting.rows import row_dict
 from harness.reporting.store import StoredRun
 from harness.reporting.verdicts import DIFFERENCES, FAILURES, ORDER, words, worst
 
-JSON_FORMAT, JSON_VERSION = "parity-harness summary", 1
+#: 2: a row's `seconds` are its own; those of the whole comparison are `comparison_seconds`.
+JSON_FORMAT, JSON_VERSION = "parity-harness summary", 2
 
 
 @dataclass

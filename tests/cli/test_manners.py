@@ -96,7 +96,7 @@ def test_json_says_what_it_is_and_nothing_else_is_on_stdout(stored, words, tmp_p
     assert code == (4 if "bad.yaml" in words else 0)
     value = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert re.fullmatch(r"parity-harness [a-z]+", value["format"])
-    assert value["version"] == 1
+    assert value["version"] == (2 if value["format"] == "parity-harness summary" else 1)
     assert out.isascii()
 
 

@@ -163,7 +163,7 @@ def went_on(run: StoredRun) -> list[str]:
     busy: Counter[tuple[str, str]] = Counter()
     for _, rows in itertools.groupby(run.rows(), key=lambda row: (row.case, row.name)):
         first = next(rows)
-        busy[first.backend, first.environment] += first.seconds
+        busy[first.backend, first.environment] += first.comparison_seconds
     return said + [" @".join(worker) for worker, seconds in busy.items() if seconds > float(run.meta["seconds"])]
 
 

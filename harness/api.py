@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from harness.pairs.compare import PairResult
 
-#: What can be run: a case file, a folder of them, the id of one case, a loaded variant, or a case as a mapping.
+#: What can be run: a case file, a folder of them, the id of one case, a stored run (its cases), a loaded variant, or a mapping.
 Case: TypeAlias = str | Path | Variant | Mapping[str, Any]
 
 
@@ -112,7 +112,7 @@ def run(
     database = histories.prepare(out, history) if out is not None else None
     with ExitStack() as stack:
         place = Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        writer = stack.enter_context(Writer.of(place, variants, [Path(sys.argv[0]).name]))
+        writer = stack.enter_context(Writer.of(place, variants, _program()))
         workers = runner or stack.enter_context(Runner(jobs=jobs))
         session.store(workers.run(variants, keep), session.comparisons(variants, keep), writer)
         writer.finish()
@@ -120,6 +120,12 @@ def run(
         if out is not None:
             html.write(stored)
         return Result(tuple(stored.rows()), stored.exit_code, text(stored))
+
+
+def _program() -> list[str]:
+    """The program that calls, as a command: its name and what it was given; of a notebook's kernel, its name alone."""
+    name = Path(sys.argv[0]).name
+    return [name] if "ipykernel" in sys.modules else [name, *sys.argv[1:]]
 
 
 @overload

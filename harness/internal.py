@@ -62,6 +62,7 @@ def noted(compared: Compared, failures: Iterable[Failure], check: str = INTERNAL
                 where="",
                 cause=cause(failed),
                 note="",
+                seconds=None,
                 internal=failed.bug,
             )
         )

@@ -301,6 +301,9 @@ class Row:
     why a row is not a pass, note what else was seen (a p-value and its draws, the rounding rule that fits).
     name       the implementation's label; recipe: it is the loop that people write where no native layer exists.
     internal   an error of the harness itself.
+    seconds    how long this row alone took to be judged; what several rows need is with the first that asks. None: not judged by
+               a check, or of an older run. comparison_seconds: how long the implementation's calls took, in all rows of one
+               comparison the same.
     diagnosis  the fault that explains the numbers of a failed row (harness.diagnosis), one text in all rows that it explains;
                proof: how well it does, and what else would; fix: what to do about it.
     """
@@ -321,7 +324,7 @@ class Row:
     unit: str = ""
     where: str = ""
     cause: str = ""
-    seconds: float = 0.0
+    seconds: float | None = None
     variant: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     place: str = ""
@@ -332,6 +335,7 @@ class Row:
     diagnosis: str = ""
     proof: str = ""
     fix: str = ""
+    comparison_seconds: float = 0.0
 
     def flat(self) -> dict[str, Any]:
         """The row as one flat dict of plain values, for a data frame."""

@@ -56,6 +56,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_a_stored_run_has_the_program_that_made_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/somewhere/of/mine/study.py", "--rate", "0.5"])
+    case = {"about": "Dropout.", "layer": "dropout", "config": {"rate": 0.5}, "backends": ["numpy"]}
+    case["inputs"] = {"x": {"shape": [2, 3], "fill": "normal", "seed": 1}}
+    harness.run(case, out=tmp_path)
+    assert read(tmp_path).meta["command"] == ["study.py", "--rate", "0.5"]
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    harness.run(case, out=tmp_path)
+    assert read(tmp_path).meta["command"] == ["study.py"]
+
+
 def test_a_run_is_what_the_command_line_stores(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = harness.run("cases", out="reports/python")
     assert main(["run", "cases", "--out", "reports/shell"]) == result.exit_code == 1

@@ -5,8 +5,10 @@ A loaded case holds sizes only, so thousands load quickly and in little memory.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -95,6 +97,9 @@ def files(paths: Iterable[Path | str], problems: list[Problem]) -> Iterator[tupl
     for given in paths:
         path = Path(given)
         name = display_name(path)
+        if is_python(path):
+            problems.append(python_problem(path))
+            continue
         if not os.path.lexists(path):
             problems.append(Problem(f"no such file or folder{_near(path)}", Place(name)))
             continue
@@ -102,9 +107,6 @@ def files(paths: Iterable[Path | str], problems: list[Problem]) -> Iterator[tupl
             found = [(file, _below_name(name, file[len(str(path)) :])) for file in _below(str(path))]
             if not found:
                 problems.append(Problem("holds no case (*.yaml, *.yml)", Place(name)))
-        elif path.suffix in (".py", ".ipynb"):
-            problems.append(Problem(f"is Python, no case{_case_of(path)}", Place(name)))
-            continue
         else:
             found = [(str(path), name)]
         for file, file_name in found:
@@ -122,13 +124,37 @@ def _near(path: Path) -> str:
     return did_you_mean(path.name, beside)
 
 
-def _case_of(path: Path) -> str:
-    """The case file beside a port, as a hint; else how to make one."""
-    beside = [path.with_suffix(suffix) for suffix in SUFFIXES]
-    there = next((case for case in beside if case.is_file()), None)
-    if there is not None:
-        return f"; did you mean {display_name(there)}?"
-    return "; `harness init my_port.py` writes a port and a case that compares it"
+def is_python(path: Path) -> bool:
+    """Whether this is a Python file that is there, alone or as a target (`port.py:run`)."""
+    file = _python_file(path)
+    return file.suffix in (".py", ".ipynb") and file.is_file()
+
+
+def _python_file(path: Path) -> Path:
+    return path.parent / path.name.partition(":")[0]
+
+
+def python_problem(path: Path) -> Problem:
+    """What is wrong with Python where a case is asked for: the case beside it that compares it, or how to make one."""
+    file = _python_file(path)
+    cases = _targeting(file)
+    hint = "; `harness init my_port.py` writes a port and a case that compares it"
+    if cases:
+        more = f", or {len(cases) - 1} more that compare it" if len(cases) > 1 else ""
+        hint = f"; did you mean {display_name(cases[0])}{more}?"
+    return Problem(f"is Python, no case{hint}", Place(display_name(file)))
+
+
+def _targeting(file: Path) -> list[Path]:
+    """The case files beside a Python file that name it as a target, the one of its own name first; else that one."""
+    target = re.compile(rb"""target["']?:\s*["']?(?:[^"'\s]*/)?%b:""" % re.escape(os.fsencode(file.name)))
+    own = [file.with_suffix(suffix) for suffix in SUFFIXES]
+    beside: list[Path] = []
+    with contextlib.suppress(OSError):
+        beside = sorted(path for path in file.parent.iterdir() if path.suffix in SUFFIXES and path.is_file())
+        beside = [path for path in beside if target.search(path.read_bytes())]
+    first = [path for path in own if path in beside or (not beside and path.is_file())]
+    return [*first, *(path for path in beside if path not in first)]
 
 
 def _below(folder: str) -> Iterator[str]:

@@ -34,6 +34,7 @@ def update(folder: str, file: str, partial: bool, in_ci: bool) -> int:
     import difflib
     from pathlib import Path
 
+    from harness.commands import next_step
     from harness.errors import UserError
     from harness.gate.baseline import Baseline, dump, from_run, merged, read
     from harness.reporting.files import write_whole
@@ -56,6 +57,8 @@ def update(folder: str, file: str, partial: bool, in_ci: bool) -> int:
     click.echo(f"{file} {'updated' if before != after else 'is up to date'}", err=True)
     for line in difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm="", n=2):
         click.echo(line)
+    if before != after:
+        next_step.after_update(file)
     return 0
 
 

@@ -37,6 +37,7 @@ def create(names: tuple[str, ...], everything: bool, anew: bool) -> int:
 
     With --all, environments whose interpreter is missing are named and passed over. Exit 10 where a named one cannot be built.
     """
+    from harness.commands.guard import settle
     from harness.environments import building, descriptions
     from harness.reporting.exits import Exit
 
@@ -46,14 +47,17 @@ def create(names: tuple[str, ...], everything: bool, anew: bool) -> int:
     for name in wanted:
         building.describe(name)
     failed = False
+    built = []
     for name in wanted:
         try:
-            place = building.create(name, lambda text: click.echo(text, err=True), anew=anew)
+            built.append(f"{name}: {building.create(name, lambda text: click.echo(text, err=True), anew=anew)}")
         except building.BuildError as error:
             click.echo(f"{name}: {error}", err=True)
             failed = failed or not (everything and "no Python" in str(error))
-        else:
-            click.echo(f"{name}: {place}")
+    settle(Exit.BACKEND if failed else Exit.OK)
+    # All are built before any is printed: who reads the output may close it after the first line.
+    for line in built:
+        click.echo(line)
     return Exit.BACKEND if failed else Exit.OK
 
 
@@ -93,6 +97,7 @@ def remove(names: tuple[str, ...]) -> int:
     """Remove built environments."""
     from harness.environments import building
 
-    for name in names:
-        click.echo(f"{name}: {'removed' if building.remove(name) else 'was not built'}")
+    done = [f"{name}: {'removed' if building.remove(name) else 'was not built'}" for name in names]
+    for line in done:
+        click.echo(line)
     return 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands import options
-from harness.errors import UserError, did_you_mean
+from harness.errors import UserError
 from harness.records import AVAILABLE, PROGRAMS, RAN, RECIPE, Row, Variant, Verdict
 
 if TYPE_CHECKING:
@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 _EPILOG = """\b
 Examples:
   harness explain reports/latest
-  harness explain reports/latest 'cases/lstm/states.yaml::[dtype=float32]' --backend 'torch*'
+  harness explain cases/lstm --backend 'torch*'
+  harness explain reports/latest 'cases/lstm/states.yaml::[dtype=float32]'
   harness explain --again reports/latest
   harness explain --stored reports/latest
 """
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("folder", default="reports/latest", metavar="[DIR]")
-@click.argument("case", default="", metavar="[CASE]")
+@click.argument("folder", default="reports/latest", metavar="[DIR]", type=options.FILE)
+@click.argument("case", default="", metavar="[CASE]", type=options.FILE)
 @options.backends
 @click.option("--again", is_flag=True, help="Run what differed again, from the case files as they are now.")
 @click.option("--stored", is_flag=True, help="Search nothing: give the causes that the run stored.")
@@ -42,16 +43,23 @@ def explain(
 ) -> int:
     """Say why the implementations of a stored run differ.
 
-    DIR is what `harness run --out` wrote. The arrays that it stored of each case and implementation that differs are searched
-    for a known fault; no framework is needed. Where they were left out, or with --again, the implementation is run
-    again. What cannot be run here is explained by the causes that the run stored.
+    DIR is what `harness run --out` wrote (default: reports/latest), and may be left out before a CASE: an id, a file, a
+    folder, a pattern with * and ?, or another stored run, whose cases are meant.
+
+    The arrays that the run stored of each case and implementation that differs are searched for a known fault; no framework is
+    needed. Where they were left out, or with --again, the implementation is run again. What cannot be run here is
+    explained by the causes that the run stored.
     """
     from harness.commands.console import print_json
+    from harness.commands.next_step import LATEST
     from harness.reporting.exits import Exit
     from harness.reporting.store import read
+    from harness.selection.stored import names_cases
 
     if again and stored:
         raise UserError("--again runs what differed, and --stored nothing: give one of them")
+    if not case and names_cases(folder):
+        folder, case = LATEST, folder
     way = "again" if again else "stored" if stored else "arrays"
     found = list(explanations(read(folder), case, backends, way, quiet=quiet))
     if as_json:
@@ -128,20 +136,20 @@ def explanations(
 ) -> Iterator[Explained]:
     """Every case and implementation of a stored run that differed, in the run's order.
 
+    case   which cases: a word as `harness.selection.stored.meant` reads it; "": all.
     quiet  no progress on stderr.
     way  `arrays`: from the stored arrays, run again where there are none; `again`: run again; `stored`: as it was stored.
 
     Raises UserError for a case that is not in the run.
     """
     from harness.commands.progress import counted
+    from harness.selection.stored import meant
 
     known = [str(one["id"]) for one in stored.cases]
-    if case and case not in known:
-        raise UserError(f"{case!r} is no case of this run{did_you_mean(case, known)}")
+    wanted = set(meant(case, known) if case else known)
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in stored.rows():
-        chosen = not case or row.case == case
-        if chosen and row.verdict in DIFFERENCES and _wanted(row, backends):
+        if row.case in wanted and row.verdict in DIFFERENCES and _wanted(row, backends):
             groups.setdefault((row.case, row.name), []).append(row)
     for (name, implementation), rows in counted(list(groups.items()), "causes", quiet=quiet):
         found = _explained(stored, name, implementation, rows, way)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands import options
+from harness.commands.next_step import BASELINE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from harness.gate.changes import Change
     from harness.reporting.store import StoredRun
 
-BASELINE = "parity-baseline.txt"
 _EPILOG = """\b
 Examples:
   harness gate                 after `harness run cases`
@@ -65,6 +65,7 @@ def gate(
     """
     from pathlib import Path
 
+    from harness.commands import next_step
     from harness.commands.console import output, print_json
     from harness.commands.guard import settle
     from harness.gate import baseline, judge
@@ -83,6 +84,7 @@ def gate(
         print_json(as_dict(changes, closed))
     else:
         print_changes(changes, output(), "The gate is closed" if closed else "", "The gate is open: nothing got worse.")
+        next_step.after_gate(folder, file, closed=closed, news=bool(changes))
     return Exit.DIFFERENCE if closed else Exit.OK
 
 

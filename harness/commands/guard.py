@@ -15,11 +15,13 @@ from pathlib import Path
 
 import click
 
+from harness.commands.unheard import unheard_messages
 from harness.errors import UserError, by_surroundings
 from harness.registry import complaints
 from harness.reporting.exits import Exit
 
 _settled: contextvars.ContextVar[int] = contextvars.ContextVar("settled", default=Exit.OK)
+_words: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("words", default=())
 
 
 def settle(code: int) -> None:
@@ -27,6 +29,12 @@ def settle(code: int) -> None:
     _settled.set(code)
 
 
+def command_line() -> list[str]:
+    """The words of the command that runs now, as they were given: from a shell, or to `harness.cli.main` in a program."""
+    return ["harness", *_words.get()]
+
+
+@unheard_messages()
 def guarded(command: click.Command, arguments: list[str]) -> int:
     """Run a click command; return its exit code.
 
@@ -39,6 +47,7 @@ def guarded(command: click.Command, arguments: list[str]) -> int:
         with contextlib.suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     settle(Exit.OK)
+    _words.set(tuple(arguments))
     restore = _stop_on_terminate()
     try:
         result = command.main(arguments, prog_name="harness", standalone_mode=False)
@@ -74,7 +83,6 @@ def guarded(command: click.Command, arguments: list[str]) -> int:
         return Exit.INTERNAL
     finally:
         restore()
-        # The reader of stderr may have gone as well.
         with contextlib.suppress(OSError, ValueError):
             for line in complaints():
                 click.echo(f"warning: {line}", err=True)

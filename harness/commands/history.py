@@ -42,8 +42,8 @@ Examples:
 def history(case: str, file: str, backend: str, check: str, last: int | None, page: str | None, as_json: bool) -> int:
     """List past runs, or a case's figures over runs and versions.
 
-    CASE is an id, a file, a folder, or a pattern with * and ?. Without it the runs are listed, with the versions that changed
-    from one to the next.
+    CASE is an id, a file, a folder, a pattern with * and ?, or a stored run, whose cases are meant. Without it
+    the runs are listed, with the versions that changed from one to the next.
     """
     from harness import history as histories
     from harness.commands.console import print_json
@@ -59,7 +59,12 @@ def history(case: str, file: str, backend: str, check: str, last: int | None, pa
         else:
             _print_runs(past)
         return Exit.OK if past else Exit.NOTHING
-    series = list(histories.figures(Path(file), case or "*", implementation=backend, check=check, limit=limit))
+    wanted = _wanted(case) if case else ["*"]
+    series = [
+        one
+        for name in wanted
+        for one in histories.figures(Path(file), name, implementation=backend, check=check, limit=limit)
+    ]
     if not series:
         click.echo(f"{file} has no figures of {case or 'these'}", err=True)
         return Exit.NOTHING
@@ -74,6 +79,21 @@ def history(case: str, file: str, backend: str, check: str, last: int | None, pa
     else:
         _print_figures(series)
     return Exit.OK
+
+
+def _wanted(case: str) -> list[str]:
+    """What to ask the history for. Raises UserError for Python, which is no case."""
+    from harness.cases.loading import display_name, is_python, python_problem
+    from harness.errors import UserError
+    from harness.selection.stored import cases_of, is_run
+
+    if is_run(case):
+        return cases_of(case)
+    path, sign, variant = case.partition("::")
+    if is_python(Path(path)):
+        raise UserError(python_problem(Path(path)))
+    name = display_name(Path(path))
+    return ["*" if name == "." else f"{name}{sign}{variant}"]
 
 
 def _print_runs(past: list[histories.Past]) -> None:

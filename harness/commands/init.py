@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from harness.commands import next_step
 from harness.frameworks.contract.framework import Framework, apis, frameworks, ported
 
 #: The backends that code can be written in, the one with most ports to compare first; and APIs that run on several.
@@ -88,7 +89,7 @@ def init(file: Path, framework: str) -> int:
     write_whole(file, port)
     write_whole(case, case_text)
     click.echo(f"{file}\n{case}")
-    click.echo(f"Next: harness run {case}", err=True)
+    next_step.say(["harness", "run", str(case)], "passes as written; then put your own layer in")
     return 0
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from harness.commands import options
@@ -37,17 +35,21 @@ def merge(folders: tuple[str, ...], out: str, history: str | None, as_json: bool
     from pathlib import Path
 
     from harness import history as histories
+    from harness.commands import next_step
+    from harness.commands.guard import command_line
     from harness.commands.run import show_result
     from harness.reporting import merging, powers
     from harness.reporting.store import read
 
     runs = [read(folder) for folder in folders]
     database = histories.prepare(out, history)
-    merged = read(merging.merge(runs, Path(out), ["harness", *sys.argv[1:]]))
+    merged = read(merging.merge(runs, Path(out), command_line()))
     if database is not None:
         histories.remember(merged, database)
     parts = {name: one for stored in runs for name, one in powers.of_run(stored).items()}
     if parts:
         powers.write(merged.folder, [parts[case["id"]] for case in merged.cases if case["id"] in parts])
     show_result(merged, as_json=as_json, verbosity=-1 if quiet else verbose)
+    if not (as_json or quiet):
+        next_step.after_merge(merged, runs, command_line())
     return merged.exit_code

@@ -30,6 +30,7 @@ class Choice(click.Choice[str]):
 
 #: Types that shells complete as files and folders; what is there, and how it is said, is for the commands.
 FILE = click.Path()
+#: Case files, folders of them, ids, and stored runs, which stand for their cases.
 paths = click.argument("paths", nargs=-1, required=True, metavar="PATHS...", type=FILE)
 expression = click.option(
     "-k",

@@ -71,8 +71,9 @@ def pair(
     from harness.pairs import report
     from harness.pairs.compare import compare
     from harness.pairs.sides import running
-    from harness.pairs.weights import write
+    from harness.pairs.weights import as_text
     from harness.reporting.exits import Exit
+    from harness.reporting.files import write_whole
 
     asked = _case(first, words, modes) if second is None else _programs(first, second, words, seeds, modes, weights)
     results = []
@@ -95,7 +96,7 @@ def pair(
                 return Exit.USAGE
             results.append(result)
             if write_weights and result.mapping is not None:
-                write(result.mapping, Path(write_weights))
+                write_whole(Path(write_weights), as_text(result.mapping))
     if as_json:
         from harness.commands.console import print_json
 

@@ -77,8 +77,13 @@ def exported(stored: StoredRun, kind: str) -> bytes:
     """A stored run in one of the formats for other programs."""
     from harness.reporting import github, gitlab, junit, markdown
     from harness.reporting.files import open_text
-    from harness.reporting.store import CSV, ROWS
+    from harness.reporting.rows import COLUMNS, csv_line, csv_row, dump_row
+    from harness.reporting.store import CSV, ROWS, VERSION
 
+    if kind in ("csv", "jsonl") and stored.meta["version"] < VERSION:
+        # The columns of an older run mean other things: its rows are told as those of today are.
+        rows = (csv_row(row) if kind == "csv" else dump_row(row) + "\n" for row in stored.rows())
+        return "".join([csv_line(COLUMNS) if kind == "csv" else "", *rows]).encode(errors="backslashreplace")
     if kind in ("csv", "jsonl"):
         with open_text(stored.folder / (CSV if kind == "csv" else ROWS)) as text:
             return text.read().encode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,11 +81,14 @@ def run(
 ) -> int:
     """Run cases and write a report.
 
-    PATHS are case files, folders of them, or ids of single cases. The summary on stdout names every difference; the
-    folder given by --out holds the table (CSV, JSON lines) and a page to look at (report.html).
+    PATHS are case files, folders of them, ids of single cases, or stored runs, which stand for their cases. The summary on
+    stdout names every difference; the folder given by --out holds the table (CSV, JSON lines) and a page to look at
+    (report.html).
     """
     from harness import history as histories
     from harness import session
+    from harness.commands import next_step
+    from harness.commands.guard import command_line
     from harness.commands.power import measure
     from harness.errors import UserError
     from harness.execution.plan import expand
@@ -116,14 +118,18 @@ def run(
         click.echo(f"nothing selected: no case of {given}", err=True)
         return Exit.NOTHING
     done = merging.finished(before, planned, variants) if before and resume else set()
+    if before and resume and not done:
+        click.echo(
+            "no case is kept: none is finished and as it was, or another version of the harness ran them", err=True
+        )
     if done:
         click.echo(f"{len(done)} of {len(variants)} cases are kept", err=True)
     # A shard is no run: `harness merge` remembers the whole one.
     database = None if shard else histories.prepare(out, history)
-    writer = Writer.of(out, variants, ["harness", *sys.argv[1:]], shard)
+    writer = Writer.of(out, variants, command_line(), shard)
     with writer:
         if before:
-            writer.adopt(before, done)
+            writer.resume(before, done)
         rest = [variant for variant in variants if variant.id not in done]
         interrupted = execute(rest, keep, writer, jobs=jobs, profile=profile, quiet=quiet, verbose=verbose)
         # What has been computed is kept, also where Ctrl-C comes now.
@@ -133,6 +139,8 @@ def run(
     if power:
         measure(stored, [variant for variant in variants if not variant.programs], quiet=quiet)
     show_result(stored, as_json=as_json, verbosity=-1 if quiet else verbose)
+    if not (as_json or quiet):
+        next_step.after_run(stored, command_line())
     return stored.exit_code
 
 

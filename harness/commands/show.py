@@ -24,7 +24,8 @@ Examples:
 def show(case: str, as_json: bool) -> int:
     """Show one case: what it asks for and what it expands to.
 
-    Runs nothing, and lists the implementations that would run. ID is a case file or the id of one of its variants.
+    Runs nothing, and lists the implementations that would run. ID is a case file, a folder, the id of one variant, or a
+    stored run.
     """
     from harness.commands.console import print_json
     from harness.selection.choosing import select_cases

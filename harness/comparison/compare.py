@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import fnmatch
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ from harness.internal import Phases, cause, failure, noted, traced
 from harness.layers.base import tape_keys
 from harness.records import AVAILABLE, RAN, Arrays, Compared, Expectation, JobResult, Row, Variant, Verdict
 
+#: Times are kept to a microsecond.
+DIGITS = 6
 #: Verdicts that an expectation may turn into `known`: something was compared, or refused by the implementation in its own words.
 DIFFERENCES = (
     Verdict.FAIL,
@@ -143,14 +146,17 @@ def chosen(variant: Variant) -> Callable[[str], bool]:
 
 
 def answers(evidence: Evidence, owed: dict[str, Check]) -> list[Finding]:
-    """Every owed row exactly once, in the plan's order."""
+    """Every owed row exactly once, in the plan's order, and how long each took; what several need is computed for the first."""
     found: dict[str, Finding] = {}
     for one in dict.fromkeys(owed.values()):
         mine = [name for name, owner in owed.items() if owner is one]
+        start = time.perf_counter()
         try:
             for finding in one.answer(evidence):
                 if finding.name in mine:
-                    found[finding.name] = finding
+                    seconds = round(time.perf_counter() - start, DIGITS)
+                    found[finding.name] = dataclasses.replace(finding, seconds=seconds)
+                    start = time.perf_counter()
         except MissingDraw as error:
             for name in mine:
                 found.setdefault(name, Finding(name, Verdict.FAIL, cause=f"nothing was drawn at {error}"))
@@ -203,7 +209,8 @@ def row_maker(result: JobResult) -> Callable[[Finding], Row]:
             unit=finding.unit,
             where=finding.where,
             cause=finding.cause,
-            seconds=result.seconds,
+            seconds=finding.seconds,
+            comparison_seconds=round(result.seconds, DIGITS),
             variant=variant.variant,
             name=backend.label,
             recipe=result.recipe,

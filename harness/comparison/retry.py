@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.comparison.checks.base import Finding
 from harness.comparison.checks.noise import noisy_site
-from harness.comparison.compare import gathered, judge
+from harness.comparison.compare import DIGITS, gathered, judge
 from harness.comparison.context import Context
 from harness.comparison.keep_rules import read
 from harness.records import Compared, JobResult, PassResult, Row, Verdict
@@ -53,10 +53,8 @@ def second_stage(compared: Compared, results: Sequence[JobResult], context: Cont
     else:
         judged = judge(job, context, today, compared.again, stage=2).compared
     found = {row.check: _both(row, compared.again[row.check], len(passes)) for row in judged.rows}
-    rows = tuple(
-        dataclasses.replace(found[row.check], seconds=row.seconds) if row.check in found else row
-        for row in compared.rows
-    )
+    more = sum(result.seconds for result in results)
+    rows = tuple(_timed(row, found.get(row.check), more) for row in compared.rows)
     details = "\n".join(text for text in (compared.detail, judged.detail) if text)
     return dataclasses.replace(compared, rows=rows, again={}, detail=details)
 
@@ -67,6 +65,15 @@ def _untried(compared: Compared, broken: JobResult | None) -> Iterator[Finding]:
     why = broken.message if broken is not None else "nothing more could be drawn"
     for name in compared.again:
         yield Finding(name, verdict, cause=f"it could not be tried again on fresh draws: {why}")
+
+
+def _timed(first: Row, second: Row | None, more: float) -> Row:
+    """A row after both stages: its own time is that of both, and the comparison's calls took `more` seconds more."""
+    calls = round(first.comparison_seconds + more, DIGITS)
+    if second is None:
+        return dataclasses.replace(first, comparison_seconds=calls)
+    own = [one.seconds for one in (first, second) if one.seconds is not None]
+    return dataclasses.replace(second, seconds=round(sum(own), DIGITS) if own else None, comparison_seconds=calls)
 
 
 def _both(row: Row, first: float, seeds: int) -> Row:

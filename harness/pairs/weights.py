@@ -130,13 +130,13 @@ def _alike(name: str, other: str) -> float:
     return role + exact + 2.0 * difflib.SequenceMatcher(None, ".".join(first[:-1]), ".".join(second[:-1])).ratio()
 
 
-def write(mapping: WeightMap, file: Path) -> None:
-    """Write a mapping as JSON, for a person to correct."""
+def as_text(mapping: WeightMap) -> str:
+    """A mapping as JSON, for a person to correct."""
     entries = {
         name: source.name or 0 if source.axes is None else {"from": source.name, "axes": list(source.axes)}
         for name, source in mapping.sources.items()
     }
-    file.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    return json.dumps(entries, indent=1) + "\n"
 
 
 def read(file: Path, mine: Arrays, theirs: Arrays) -> WeightMap:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def frame(rows: Iterable[Row]) -> pd.DataFrame:
     """Rows as a DataFrame: columns as in `COLUMNS`, row order kept.
 
-    Text columns are strings (never missing), `measured`, `limit` and `seconds` float64 (NaN where there is no
-    figure), `verdict` a category ordered from the worst, `pass` being the greatest, so that sorting by it puts first
-    what needs a look. `variant` is "rate=0.5 dtype=float32". An empty run has the same columns and types.
+    Text columns are strings (never missing), `measured`, `limit`, `seconds` and `comparison_seconds` float64 (NaN where there is
+    no figure), `verdict` a category ordered from the worst, `pass` being the greatest, so that sorting by it puts first what
+    needs a look. `variant` is "rate=0.5 dtype=float32". An empty run has the same columns and types.
     """
     import pandas as pd
 

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import itertools
 import json
+import shlex
 import zlib
 from importlib import resources
 from pathlib import Path
@@ -20,6 +21,7 @@ from harness.reporting.exits import Exit
 from harness.reporting.files import write_whole
 from harness.reporting.groups import Group, grouped
 from harness.reporting.model import pack, visible
+from harness.reporting.parts import took
 from harness.reporting.store import StoredRun
 from harness.reporting.summary import headline, plural, summarise, verdict_line
 from harness.reporting.verdicts import ORDER, SIGNS, words
@@ -109,7 +111,8 @@ def _head(run: StoredRun) -> dict[str, Any]:
             )
         ],
         "libraries": machine.get("libraries", {}),
-        "command": " ".join(meta.get("command", [])),
+        "took": took(meta),
+        "command": shlex.join(meta.get("command", [])),
         "title": "Parity report",
     }
 

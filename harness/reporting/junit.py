@@ -36,7 +36,7 @@ def junit(run: StoredRun) -> str:
         for rows in tests:
             kind = _add(suite, path, rows)
             counts[0] += 1
-            time += rows[0].seconds
+            time += rows[0].comparison_seconds
             if kind:
                 counts[("failure", "error", "skipped").index(kind) + 1] += 1
         _set(suite, counts, time)
@@ -69,7 +69,7 @@ def _add(suite: ElementTree.Element, path: str, rows: list[Row]) -> str:
         "testcase",
         classname=legal(path.removesuffix(".yaml").replace("/", ".")),
         name=legal(" ".join(filter(None, (variant, label(first))))),
-        time=f"{first.seconds:.3f}",
+        time=f"{first.comparison_seconds:.3f}",
         file=legal(file or path),
         line=str(line or 1),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import Any
 from harness.errors import UserError
 from harness.records import Variant
 from harness.reporting.described import describe
+from harness.reporting.parts import parts_of
 from harness.reporting.store import StoredRun
 from harness.reporting.summary import plain_label
 from harness.reporting.writer import Writer
+from harness.version import __version__
 
 
 def shard_of(text: str) -> tuple[int, int]:
@@ -71,25 +72,18 @@ def joined(
     with Writer(folder, cases, sources, command) as writer:
         for run in runs:
             writer.adopt(run, {case["id"] for case in run.cases})
-        writer.machine = _machine([run.meta["machine"] for run in runs])
-        writer.started = min(datetime.datetime.fromisoformat(run.meta["started"]) for run in runs)
-        writer.seconds = sum(float(run.meta["seconds"]) for run in runs)
+        writer.parts = [part for run in runs for part in parts_of(run.meta)]
+        writer.computes = False
         return writer.finish(interrupted=interrupted)
 
 
-def _machine(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The machine of a merged run: that of its parts, with every processor where they had different ones.
-
-    So a baseline's fingerprint is that of the machines that computed, not of the one that merged.
-    """
-    merged = dict(parts[0])
-    for key in ("cpu", "machine", "system", "python"):
-        merged[key] = " + ".join(sorted({str(part.get(key, "")) for part in parts}))
-    return merged
-
-
 def finished(run: StoredRun, planned: dict[str, set[str]], variants: Sequence[Variant]) -> set[str]:
-    """Ids of the cases that a stored run has finished: nothing about them changed, and every planned label has rows."""
+    """Ids of the cases that a stored run has finished: nothing about them changed, and every planned label has rows.
+
+    What another version of the harness compared is compared anew.
+    """
+    if run.meta["machine"].get("harness") != __version__:
+        return set()
     done: dict[str, set[str]] = {}
     for row in run.rows():
         done.setdefault(row.case, set()).add(plain_label(row))

@@ -8,6 +8,7 @@ significant digits; a row ends at its last value that is not a default. The page
 from __future__ import annotations
 
 import math
+import shlex
 import unicodedata
 from collections.abc import Hashable, Sequence
 from typing import Any, Generic, TypeVar
@@ -67,7 +68,7 @@ def pack(run: StoredRun) -> dict[str, Any]:
         )
         cell = cells.setdefault(row.case, {}).setdefault(number, (texts(visible(row.place)), []))
         cell[1].append(_row(row, cell[0], texts, checks, kinds))
-        seconds[row.case, number] = max(seconds.get((row.case, number), 0.0), row.seconds)
+        seconds[row.case, number] = max(seconds.get((row.case, number), 0.0), row.comparison_seconds)
     paths, profiles = Numbers[str](), Numbers[tuple[tuple[int, int], ...]]()
     cases = [
         _case(case, paths, texts, profiles)
@@ -228,7 +229,7 @@ def _meta(run: StoredRun) -> dict[str, Any]:
         "counts": [[severity(verdict), count] for verdict, count in run.counts.items()],
         "exit_code": meta["exit_code"],
         "interrupted": bool(meta.get("interrupted")),
-        "command": visible(" ".join(meta.get("command", []))),
+        "command": visible(shlex.join(meta.get("command", []))),
         "noticed": NOTICED,
     }
 

@@ -45,14 +45,15 @@ COLUMNS: tuple[str, ...] = (
     "diagnosis",
     "proof",
     "fix",
+    "comparison_seconds",
 )
 #: Columns that the rows of older runs have not.
-LATER = frozenset({"internal", "recipe", "aim", "diagnosis", "proof", "fix"})
+LATER = frozenset({"internal", "recipe", "aim", "diagnosis", "proof", "fix", "comparison_seconds"})
 #: Where the unit said what the limit is, as it did in older runs.
 _OLDER_AIMS = {"p-value": Aim.LEAST} | dict.fromkeys(
     ("ratio", "dropped share", "drop rate asked", "stddev", "distance"), Aim.MEET
 )
-FIGURES = ("measured", "limit", "seconds")
+FIGURES = ("measured", "limit", "seconds", "comparison_seconds")
 
 
 def to_json(value: object) -> Any:
@@ -93,21 +94,23 @@ def load_row(line: str) -> Row:
     if not isinstance(values, dict):
         raise TypeError("a row is a JSON object")
     if not values.keys() >= LATER:
-        values = _older(values) | values
-        values["name"] = values["name"].removesuffix(RECIPE)
+        values = _older(values)
     row = {column: values[column] for column in COLUMNS}
     row["aim"] = Aim(row["aim"])
     for column in FIGURES:
         row[column] = None if row[column] is None else float(row[column])
     row["verdict"] = Verdict(row["verdict"])
-    row["seconds"] = row["seconds"] or 0.0
+    row["comparison_seconds"] = row["comparison_seconds"] or 0.0
     return Row(**row)
 
 
 def _older(values: dict[str, Any]) -> dict[str, Any]:
-    """What the columns of today mean in a row of an older run."""
+    """A row of an older run with the columns of today. In format 1 `seconds` was the whole comparison's, in each of its rows."""
     aim = Aim.MEET if values["check"] == "mask.sites" else _OLDER_AIMS.get(values["unit"], Aim.MOST)
-    return dict.fromkeys(LATER, "") | {"internal": False, "recipe": values["name"].endswith(RECIPE), "aim": aim}
+    added = dict.fromkeys(LATER, "") | {"internal": False, "recipe": values["name"].endswith(RECIPE), "aim": aim}
+    if "comparison_seconds" not in values:
+        values = values | {"comparison_seconds": values["seconds"], "seconds": None}
+    return added | values | {"name": values["name"].removesuffix(RECIPE)}
 
 
 def csv_line(values: Iterable[object]) -> str:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = "parity-harness run"
-VERSION = 1
+#: 2: a row's `seconds` are its own; those of the whole comparison are `comparison_seconds`.
+VERSION = 2
 RUN, CASES, ROWS, CSV, MASKS = "run.json", "cases.json", "results.jsonl", "results.csv", "masks.npz"
 CHARTS = "charts.jsonl"
 ARRAYS = "arrays.npz"

@@ -14,7 +14,8 @@ from harness.reporting.rows import row_dict
 from harness.reporting.store import StoredRun
 from harness.reporting.verdicts import DIFFERENCES, FAILURES, ORDER, words, worst
 
-JSON_FORMAT, JSON_VERSION = "parity-harness summary", 1
+#: 2: a row's `seconds` are its own; those of the whole comparison are `comparison_seconds`.
+JSON_FORMAT, JSON_VERSION = "parity-harness summary", 2
 
 
 @dataclass
@@ -136,6 +137,8 @@ def summary_json(summary: Summary, *, report: str = "") -> dict[str, Any]:
         "interrupted": bool(run.meta.get("interrupted")),
         "cases": run.meta["cases"],
         "rows": run.meta["rows"],
+        "seconds": float(run.meta.get("seconds", 0.0)),
+        "kept": dict(run.meta.get("kept") or {"cases": 0, "comparisons": 0}),
         "counts": {str(verdict): count for verdict, count in run.counts.items()},
         "differences": [row_dict(row) for row in summary.differences],
         "known": [row_dict(row) for row in summary.known],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.records import Row, Verdict
 from harness.reporting.exits import Exit
 from harness.reporting.groups import Group, grouped
+from harness.reporting.parts import kept_cases, took
 from harness.reporting.summary import Summary, clean, figures, headline, label, plural, verdict_line
 from harness.reporting.verdicts import SIGNS, reason, severity, told, words
 
@@ -45,6 +46,8 @@ def print_summary(summary: Summary, console: Console, *, verbosity: int = 0, rep
         hidden = {"known differences": summary.known, "what is not supported": summary.unsupported}
         said = f"-v tells {' and '.join(words for words, some in hidden.items() if some)}."
         console.print(Text(said, style="dim"))
+    if kept_cases(run.meta):
+        console.print(Text(f"Took {took(run.meta)}.", style="dim"))
     console.print(Text(headline(run)))
     good = run.exit_code is Exit.OK
     console.print(Text(verdict_line(run), style="bold green" if good else "bold red"))

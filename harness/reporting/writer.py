@@ -28,6 +28,7 @@ from harness.records import Compared, Failure, Row, Variant, Verdict
 from harness.reporting import files, machine
 from harness.reporting.described import axes_of, describe, position
 from harness.reporting.kept import KeptWriter
+from harness.reporting.parts import part, parts_of, together
 from harness.reporting.pictures import gates_first, pool
 from harness.reporting.rows import COLUMNS, csv_line, csv_row, dump_row, load_row, to_json
 from harness.reporting.store import (
@@ -89,10 +90,12 @@ class Writer:
         self._details: dict[int, list[dict[str, str]]] = {}
         self._profiles: dict[int, list[dict[str, Any]]] = {}
         self._versions: set[tuple[str, str, str]] = set()
-        #: What run.json says of where and when it ran; of the parts of a merged run, which other machines may have run before.
-        self.machine: Mapping[str, object] | None = None
-        self.started = datetime.datetime.now(datetime.UTC)
-        self.seconds: float | None = None
+        #: The parts that were run before; this process adds its own, unless all it does is to put them together.
+        self.parts: list[dict[str, Any]] = []
+        self.computes = True
+        self._kept_cases: set[str] = set()
+        self._kept_comparisons = 0
+        self._started = datetime.datetime.now(datetime.UTC)
         self._clock = time.perf_counter()
 
     @classmethod
@@ -190,6 +193,14 @@ class Writer:
                 {"backend": label, "order": order, "name": name, "entry": entry, **stored}
             )
 
+    def resume(self, run: StoredRun, done: Container[str]) -> None:
+        """Go on with an earlier run, of which the cases in `done` are kept. Where none is, this is a run of its own."""
+        self._kept_cases = {case["id"] for case in run.cases if case["id"] in done}
+        if self._kept_cases:
+            self.adopt(run, self._kept_cases)
+            self._kept_comparisons = self.comparisons
+            self.parts = parts_of(run.meta)
+
     def adopt(self, run: StoredRun, wanted: Container[str]) -> None:
         """Take over the rows, masks and tracebacks of cases from another stored run; others may bring more of the same cases."""
         for number, (key, rows) in enumerate(itertools.groupby(run.rows(), key=lambda row: (row.case, label(row)))):
@@ -267,6 +278,10 @@ class Writer:
         files.publish_set(self._partial, self.folder, DATA, RUN)
         return self.folder
 
+    def _own_part(self) -> dict[str, Any]:
+        seconds, made = time.perf_counter() - self._clock, self.comparisons - self._kept_comparisons
+        return part(self.command, self._started, seconds, made, self.shard, machine.describe())
+
     def _described(self) -> dict[str, Any]:
         cases = []
         known: dict[tuple[tuple[str, str], ...], int] = {}
@@ -292,9 +307,8 @@ class Writer:
             "format": FORMAT,
             "version": VERSION,
             "command": self.command,
-            "started": self.started.isoformat(timespec="seconds"),
-            "seconds": round(time.perf_counter() - self._clock if self.seconds is None else self.seconds, 3),
-            "machine": self.machine or machine.describe(),
+            **together([*self.parts, *([self._own_part()] if self.computes else [])]),
+            "kept": {"cases": len(self._kept_cases), "comparisons": self._kept_comparisons},
             "frameworks": [dict(zip(FRAMEWORK, v, strict=True)) for v in sorted(self._versions)],
             "shard": self.shard,
             "cases": len(self.cases),

@@ -11,13 +11,14 @@ from harness.errors import Problem, UserError, did_you_mean
 from harness.frameworks.contract.framework import backends
 from harness.records import RECIPE, BackendRef, Variant
 from harness.selection.expression import compile_expression
+from harness.selection.stored import cases_of, is_run
 
 
 def select_cases(
     paths: Sequence[str], expression: str = "", *, thorough: bool = False, programs: bool = True
 ) -> list[Variant]:
-    """Load the cases of files, folders and ids (`file.yaml::[rate=0.5]`), in that order, each once, kept where `-k`
-    matches.
+    """Load the cases of files, folders, ids (`file.yaml::[rate=0.5]`) and stored runs, in that order, each once, kept where
+    `-k` matches. A stored run stands for the ids of its cases: what they are, their files say, as they are now.
 
     programs  whether pairs of programs belong to them. Where they do not, those of folders are left out, and one that is named is
               a problem.
@@ -28,6 +29,8 @@ def select_cases(
     from harness.cases import load
 
     matches = compile_expression(expression)
+    runs = {path: cases_of(path) for path in paths if is_run(path)}
+    paths = [name for path in paths for name in runs.get(path, [path])]
     files = list(dict.fromkeys(path.partition("::")[0] for path in paths))
     by_file: dict[str, list[Variant]] = {}
     problems: list[Problem] = []
@@ -41,15 +44,14 @@ def select_cases(
     if problems:
         raise UserError(dict.fromkeys(problems))
     chosen: dict[str, Variant] = {}
+    endings = {file: {variant.id.partition("::")[2]: variant for variant in found} for file, found in by_file.items()}
     for path in paths:
-        file, separator, _ = path.partition("::")
+        file, separator, ending = path.partition("::")
         found = by_file[file]
         if separator:
-            known = {variant.id: variant for variant in found}
-            by_ending = {variant.id.partition("::")[2]: variant for variant in found}
-            one = known.get(path) or by_ending.get(path.partition("::")[2])
+            one = endings[file].get(ending)
             if one is None:
-                raise UserError(f"no case {path!r}{did_you_mean(path, known)}")
+                raise UserError(f"no case {path!r}{did_you_mean(path, [variant.id for variant in found])}")
             found = [one]
         chosen.update((variant.id, variant) for variant in found)
     return [variant for variant in chosen.values() if matches(searchable(variant))]

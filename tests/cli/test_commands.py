@@ -25,6 +25,26 @@ def test_help_lists_every_command(harness):
         assert re.search(rf"^  {name} ", out, re.M)
 
 
+def sections(text: str) -> dict[str, list[str]]:
+    """The commands below each heading of a help text."""
+    blocks = re.findall(r"^(\w[\w ]*):\n((?:  .*\n)+)", text + "\n", re.M)
+    return {title: re.findall(r"^  ([a-z]+) ", lines, re.M) for title, lines in blocks}
+
+
+def test_help_has_four_sections_and_every_command_in_one(harness):
+    found = sections(harness("--help")[1])
+    found.pop("Options")
+    assert list(found) == ["Run", "Look", "Gate", "Study"]
+    assert [name for names in found.values() for name in names] == NAMES
+    assert found["Gate"] == ["gate", "baseline", "compare", "history"]
+
+
+def test_a_command_of_no_section_is_shown_all_the_same():
+    group = make({"run": COMMANDS["run"], "novel": COMMANDS["list"]})
+    found = sections(group.get_help(click.Context(group)))
+    assert (found["Run"], found["Other commands"]) == (["run"], ["novel"])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_help_shows_an_example(harness, name):
     code, out, _ = harness(name, "--help")

@@ -12,6 +12,7 @@ from harness.cases import load
 from harness.cli import main
 from harness.commands.init import FRAMEWORKS
 from harness.records import Verdict
+from tests.reporting import fakes
 from tests.workers import run
 
 
@@ -60,7 +61,7 @@ def test_the_next_step_is_said(
     assert call("init", "my_port.py", "--framework", "numpy") == 0
     found = capsys.readouterr()
     assert found.out == "my_port.py\nmy_port.yaml\n"
-    assert found.err == "Next: harness run my_port.yaml\n"
+    assert found.err.startswith("Next: harness run my_port.yaml   # ")
 
 
 def test_a_port_given_to_run_is_no_case(
@@ -74,6 +75,30 @@ def test_a_port_given_to_run_is_no_case(
     Path("my_port.yaml").write_text("mine")
     assert call("run", "my_port.py") == 4
     assert "my_port.py: is Python, no case; did you mean my_port.yaml?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["my_port.py", "my_port.py:run", "./my_port.py", "sub/../my_port.py::case"])
+@pytest.mark.parametrize("command", ["run", "show", "power", "profile", "explain", "history"])
+def test_the_case_that_compares_a_port_is_named(
+    command: str, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sub").mkdir()
+    Path("my_port.py").write_text("def run(case):\n    return {}\n")
+    Path("my_port.yaml").write_text("settings of something else")
+    Path("other.yaml").write_text("backends: [{target: 'your_my_port.py:run'}, {target: 'my_port.pyc:run'}]")
+    Path("sub/far.yaml").write_text("backends: [{target: '../my_port.py:run'}]")
+    Path("zz.yaml").write_text("backends:\n  - {framework: torch, target: my_port.py:run}\n")
+    fakes.store(Path("reports/latest"), *fakes.green_run())
+    assert call(command, word) == 4
+    err = capsys.readouterr().err
+    assert "my_port.py: is Python, no case; did you mean zz.yaml?" in err
+    Path("aa.yml").write_text('backends: [{"target":"./my_port.py:run"}]')
+    assert call(command, word) == 4
+    assert "did you mean aa.yml, or 1 more that compare it?" in capsys.readouterr().err
+    Path("my_port.yaml").write_text("backends: [{target: my_port.py:run}]")
+    assert call(command, word) == 4
+    assert "did you mean my_port.yaml, or 2 more that compare it?" in capsys.readouterr().err
 
 
 def test_nothing_is_overwritten(

@@ -24,7 +24,7 @@ SEED = 20261120
 CHAINS, KILLS = 2, 3
 MARK = "HARNESS_TEST_MARK"
 #: Columns of results.csv that two runs of the same cases need not share: how long it took, and nothing else.
-OF_TIME = {"seconds"}
+OF_TIME = {"seconds", "comparison_seconds"}
 
 CASE = """about: Cheap, and of several kinds, so that a moment is seldom like another.
 layer: {layer}

@@ -120,6 +120,69 @@ def test_an_interrupted_run_resumes_to_the_same_report(harness, many, execution,
         assert tables(tmp_path / "resumed") == tables(tmp_path / "whole")
 
 
+def test_a_resumed_run_says_so_and_has_the_time_of_all_its_parts(harness, many, execution, tmp_path):
+    execution.stop_after = 5
+    words = ["run", "cases", "--out", "mine"]
+    _, out, _ = harness(*words)
+    assert "Took" not in out
+    first = read("mine").meta
+    assert (first["command"], first["kept"]) == (["harness", *words], {"cases": 0, "comparisons": 0})
+    assert "parts" not in first
+    path = tmp_path / "mine" / "run.json"
+    path.write_text(json.dumps(first | {"seconds": 100.0, "started": "2020-01-01T00:00:00+00:00"}))
+    execution.stop_after = 2
+    harness(*words, "--resume", "--jobs", "2")
+    path.write_text(path.read_text().replace('"cpu": "', '"cpu": "Another '))
+    execution.stop_after = None
+    code, out, _ = harness(*words, "--resume")
+    assert code == 0
+    meta = read("mine").meta
+    parts = meta["parts"]
+    assert [one["command"][4:] for one in parts] == [
+        ["mine"],
+        ["mine", "--resume", "--jobs", "2"],
+        ["mine", "--resume"],
+    ]
+    assert [one["comparisons"] for one in parts] == [5, 2, 6]
+    assert meta["kept"] == {"cases": 3, "comparisons": 6}
+    assert meta["seconds"] == pytest.approx(sum(one["seconds"] for one in parts), abs=1e-3)
+    assert 100.0 < meta["seconds"] < 150.0
+    assert meta["started"] == parts[0]["started"] == "2020-01-01T00:00:00+00:00"
+    assert meta["command"] == parts[-1]["command"]
+    assert [one["machine"]["cpu"].startswith("Another ") for one in parts] == [True, True, False]
+    assert " + " in meta["machine"]["cpu"]
+    said = rf"Took {meta['seconds']:.1f} s, the sum of 3 parts; 3 of 6 cases kept by --resume"
+    assert f"{said}." in out
+    assert f"<dd>{said.removeprefix('Took ')}</dd>" in (tmp_path / "mine/report.html").read_text()
+    summary = json.loads(harness("report", "mine", "--json")[1])
+    assert (summary["seconds"], summary["kept"]) == (meta["seconds"], meta["kept"])
+
+
+def test_what_another_version_compared_is_not_kept(harness, many, execution, tmp_path):
+    harness("run", "cases")
+    path = tmp_path / "reports/latest/run.json"
+    meta = json.loads(path.read_text())
+    meta["machine"]["harness"] = "0.0.1"
+    path.write_text(json.dumps(meta))
+    _, out, err = harness("run", "cases", "--resume")
+    assert len(execution.seen["variants"]) == 6
+    assert "no case is kept: " in err
+    assert read("reports/latest").meta["kept"]["cases"] == 0
+    assert "parts" not in read("reports/latest").meta
+    assert "Took" not in out
+
+
+def test_a_merged_run_has_the_parts_of_its_shards(harness, many, execution):
+    for number in (1, 2):
+        harness("run", "cases", "--shard", f"{number}/2", "--out", f"part{number}")
+    harness("merge", "part2", "part1", "--out", "merged")
+    meta = read("merged").meta
+    assert meta["command"] == ["harness", "merge", "part2", "part1", "--out", "merged"]
+    assert [one["shard"] for one in meta["parts"]] == ["2/2", "1/2"]
+    assert meta["seconds"] == pytest.approx(sum(read(f"part{n}").meta["seconds"] for n in (1, 2)), abs=1e-3)
+    assert meta["kept"]["cases"] == 0
+
+
 def test_a_case_that_changed_is_not_kept(harness, many, execution, tmp_path):
     harness("run", "cases")
     path = tmp_path / "cases" / "a.yaml"

@@ -16,7 +16,7 @@ def test_green(harness, case, execution, tmp_path):
     assert "4 checks in 2 cases: 4 pass" in out
     assert "No unexplained difference." in out
     assert "reports/latest/report.html" in out
-    assert err == ""
+    assert re.fullmatch("Next: .*\n", err)
     assert (tmp_path / "reports/latest/report.html").exists()
     assert len(read(tmp_path / "reports/latest").frame()) == 4
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from harness.reporting.frame import frame
-from harness.reporting.rows import COLUMNS
+from harness.reporting.rows import COLUMNS, FIGURES
 from harness.reporting.store import read
 from harness.reporting.verdicts import ORDER
 from tests.reporting import fakes
@@ -17,7 +17,7 @@ def table(tmp_path):
 def test_columns_and_types(table):
     assert tuple(table.columns) == COLUMNS
     for column in COLUMNS:
-        if column in ("measured", "limit", "seconds"):
+        if column in FIGURES:
             assert table[column].dtype == np.float64
         elif column != "verdict":
             assert table[column].dtype == "string"
@@ -38,9 +38,9 @@ def test_it_says_what_the_csv_says(table, tmp_path):
         tmp_path / "results.csv",
         dtype={"seed": str},
         keep_default_na=False,
-        na_values={"measured": [""], "limit": [""]},
+        na_values={column: [""] for column in FIGURES},
     )
-    for column in ("measured", "limit", "seconds"):
+    for column in FIGURES:
         np.testing.assert_array_equal(table[column].to_numpy(), stored[column].to_numpy(dtype=float))
     for column in ("case", "variant", "seed", "name", "check", "verdict", "cause", "where"):
         assert table[column].astype(str).tolist() == stored[column].tolist()

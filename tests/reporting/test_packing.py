@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import re
+from collections import Counter
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -14,9 +17,13 @@ from harness.commands.report import exported
 from harness.errors import UserError
 from harness.reporting import html, machine
 from harness.reporting.packing import pack
+from harness.reporting.parts import kept_cases, parts_of
 from harness.reporting.rows import dump_row
-from harness.reporting.store import RUN, read
+from harness.reporting.store import RUN, StoredRun, read
+from harness.reporting.writer import Writer
 from tests.reporting import fakes
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -76,18 +83,48 @@ def test_a_missing_or_torn_file_is_refused(packed: Path, name: str) -> None:
         read(packed)
 
 
-def test_the_script_ships_it(stored: Path, tmp_path: Path) -> None:
-    file = Path(__file__).parents[2] / "scripts" / "ship_report.py"
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    file = ROOT / "scripts" / "ship_report.py"
     spec = importlib.util.spec_from_file_location("ship_report", file)
     assert spec is not None
     assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    script.ship(stored, tmp_path / "shipped")
-    run = read(tmp_path / "shipped")
-    assert run.meta["command"] == ["harness", "run", "cases"]
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_script_ships_it(script: ModuleType, tmp_path: Path) -> None:
+    variants, events = fakes.green_run()
+    place = str(tmp_path / "run")
+    for option in (["--out", place], [f"--out={place}"]):
+        with Writer.of(place, variants, ["harness", "run", *option, "cases", "--power"]) as writer:
+            for event in events:
+                writer.add(event)
+            writer.finish()
+        script.ship(Path(place), tmp_path / "shipped")
+        run = read(tmp_path / "shipped")
+        assert run.meta["command"] == ["harness", "run", "cases", "--power"]
+        assert parts_of(run.meta)[0]["command"] == run.meta["command"]
     assert (tmp_path / "shipped" / "report.html").read_text(encoding="utf-8") == html.render(run)
     assert str(tmp_path) not in json.dumps(run.meta)
+
+
+def test_a_run_in_parts_is_not_shipped(script: ModuleType, stored: Path, tmp_path: Path) -> None:
+    variants, events = fakes.small_run()
+    kept = variants[0].id
+    with Writer.of(tmp_path / "resumed", variants) as writer:
+        writer.resume(read(stored), {kept})
+        for event in events:
+            if event.variant.id != kept:
+                writer.add(event)
+        writer.finish()
+    with pytest.raises(UserError, match="was resumed: run it in one go"):
+        script.ship(tmp_path / "resumed", tmp_path / "shipped")
+    fakes.store(tmp_path / "stopped", variants, events, interrupted=True)
+    with pytest.raises(UserError, match="was interrupted"):
+        script.ship(tmp_path / "stopped", tmp_path / "shipped")
+    assert not (tmp_path / "shipped").exists()
 
 
 def test_the_machine_is_told_without_its_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,12 +141,41 @@ def test_the_machine_is_told_without_its_kernel(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_shipped_run_is_whole() -> None:
     """`python scripts/ship_report.py` makes it."""
-    folder = Path(__file__).parents[2] / "reports" / "shipped"
+    folder = ROOT / "reports" / "shipped"
     run = read(folder)
     assert sum(1 for _ in run.rows()) == run.meta["rows"]
     assert run.exit_code == 0
     assert not run.meta["interrupted"]
-    assert run.meta["command"] == ["harness", "run", "cases"]
+    assert run.meta["command"][:3] == ["harness", "run", "cases"]
     assert sum(1 for _ in run.masks()) > 0
     assert (folder / "report.html").is_file()
     assert sum(path.stat().st_size for path in folder.iterdir()) < 8 << 20
+
+
+def went_on(run: StoredRun) -> list[str]:
+    """Why a run cannot have been made in one go: what it says of itself, and workers that were busy longer than it took.
+
+    A worker computes one comparison after the other, and each environment of a backend has one, so none is busy for longer
+    than the run, unless the run's time is that of a part of it.
+    """
+    said = [word for one in parts_of(run.meta) for word in one["command"] if word in ("--resume", "--last-failed")]
+    said += ["kept"] if kept_cases(run.meta) else []
+    busy: Counter[tuple[str, str]] = Counter()
+    for _, rows in itertools.groupby(run.rows(), key=lambda row: (row.case, row.name)):
+        first = next(rows)
+        busy[first.backend, first.environment] += first.comparison_seconds
+    return said + [" @".join(worker) for worker, seconds in busy.items() if seconds > float(run.meta["seconds"])]
+
+
+def test_the_shipped_run_was_made_in_one_go() -> None:
+    assert went_on(read(ROOT / "reports" / "shipped")) == []
+
+
+def test_a_run_that_went_on_would_be_seen(stored: Path, tmp_path: Path) -> None:
+    variants, _ = fakes.small_run()
+    assert went_on(read(stored)) == ["numpy @", "tensorflow @", "torch @", "jax @"], "these took no time at all"
+    ids = {variant.id for variant in variants}
+    with Writer.of(tmp_path / "run", variants, ["harness", "run", "cases", "--resume"]) as writer:
+        writer.resume(read(stored), ids)
+        writer.finish()
+    assert went_on(read(tmp_path / "run"))[:2] == ["--resume", "kept"]

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.commands.report import exported
 from harness.errors import UserError
 from harness.records import Aim, Verdict
 from harness.reporting import files
 from harness.reporting.exits import Exit
-from harness.reporting.rows import COLUMNS, csv_row, dump_row, load_row
+from harness.reporting.rows import COLUMNS, csv_line, csv_row, dump_row, load_row
 from harness.reporting.store import CHARTS, DATA, RUN, read
 from harness.reporting.summary import label
 from harness.reporting.writer import LARGEST, Writer
@@ -119,6 +120,42 @@ def test_charts_that_are_none_are_refused(stored, line):
     (stored / CHARTS).write_text(line + "\n")
     with pytest.raises(UserError, match=r"charts\.jsonl:1: not charts"):
         list(read_without_checks(stored).charts())
+
+
+def aged(folder):
+    """Make a stored run one of format 1, in which `seconds` was that of the whole comparison."""
+    lines = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+    for values in lines:
+        values["seconds"] = values.pop("comparison_seconds")
+    (folder / "results.jsonl").write_text("".join(json.dumps(values) + "\n" for values in lines))
+    names = [column for column in COLUMNS if column != "comparison_seconds"]
+    (folder / "results.csv").write_text(csv_line(names))
+    meta = json.loads((folder / RUN).read_text())
+    for name in ("results.jsonl", "results.csv"):
+        meta["files"][name] = {"bytes": (folder / name).stat().st_size, "sha256": files.digest(folder / name)}
+    (folder / RUN).write_text(json.dumps(meta | {"version": 1}))
+    return read(folder)
+
+
+def test_a_run_in_which_rows_had_the_seconds_of_the_comparison_is_read(stored, tmp_path):
+    rows = list(read(stored).rows())
+    assert {row.seconds for row in rows} == {0.0625}
+    old = aged(stored)
+    expected = [dump_row(dataclasses.replace(row, seconds=None)) for row in rows]
+    assert list(map(dump_row, old.rows())) == expected
+    assert math.isnan(old.frame().seconds.max())
+    header, first = exported(old, "csv").decode().splitlines()[:2]
+    assert header.split(",") == list(COLUMNS)
+    assert first == csv_row(load_row(expected[0])).strip()
+    assert exported(old, "jsonl").decode().splitlines() == expected
+    assert 'time="0.250"' in exported(old, "junit").decode()
+    # A merge or a resumed run takes them over, in the format of today.
+    variants, _ = fakes.small_run()
+    with Writer.of(tmp_path / "again", variants) as writer:
+        writer.adopt(old, {one.id for one in variants})
+        writer.finish()
+    assert list(map(dump_row, read(tmp_path / "again").rows())) == expected
+    assert read(tmp_path / "again").meta["version"] == 2
 
 
 def read_without_checks(folder):
@@ -228,7 +265,7 @@ def test_a_changed_file_is_refused(stored, name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "newer harness .*upgrade"),
+        ({"version": 3}, "newer harness .*upgrade"),
         ({"version": "1"}, "no valid format version"),
         ({"format": "something"}, "its format is 'something'"),
         ({"counts": {"mostly fine": 3}}, "mostly fine"),

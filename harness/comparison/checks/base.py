@@ -26,6 +26,7 @@ class Finding:
 
     again   the p-value of a statistical check whose result is suspicious, to be tried again on fresh draws; else None.
     failure an exception of the check itself, in place of an answer.
+    seconds how long the check took over it (harness.comparison.compare.answers).
     """
 
     name: str
@@ -40,6 +41,7 @@ class Finding:
     again: float | None = None
     aim: Aim = Aim.MOST
     failure: Failure | None = None
+    seconds: float | None = None
 
 
 def settled(

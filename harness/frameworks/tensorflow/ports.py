@@ -43,7 +43,7 @@ class TensorFlowTarget(Target):
 
     def call(self, job: Job, tap: TensorFlowTap) -> Outcome:
         tf = load()
-        if not hasattr(tf, "GradientTape"):
+        if int(tf.__version__.partition(".")[0]) < 2:
             raise Unsupported(
                 "code under test is called eagerly, which TensorFlow %s cannot: it needs an environment of TensorFlow 2"
                 % tf.__version__

@@ -34,16 +34,17 @@ IDLE = frozenset(
 
 def of_draws(mine: Trace, theirs: Trace, pairing: Pairing, mode: str) -> str:
     """Why draws do not pair."""
-    if mode == "eval" and theirs.draws and not mine.draws:
+    some = [[draw for draw in trace.draws if not draw.idle] for trace in (mine, theirs)]
+    if mode == "eval" and some[1] and not some[0]:
         return "the second drops in evaluation, where the first does not: is its dropout always on?"
-    if mode == "eval" and mine.draws and not theirs.draws:
+    if mode == "eval" and some[0] and not some[1]:
         return "the first drops in evaluation, and the second does not"
     hidden = of_hidden_draws(mine, theirs)
     if hidden:
         return hidden
-    if mine.draws and not theirs.draws:
+    if some[0] and not some[1]:
         return "the second draws nothing in training: is its dropout off, or the model in evaluation mode?"
-    if theirs.draws and not mine.draws:
+    if some[1] and not some[0]:
         return "the first draws nothing in training"
     hints = list(dict.fromkeys(pairing.hints.values()))
     if hints:

@@ -146,7 +146,7 @@ def _part(
         part.cause = causes.of_draws(mine, theirs, paired, mode)
         return part
     given = None
-    if mine.draws:
+    if mine.draws or part.theirs.draws:
         given = pairing.tape(paired, mine.draws, theirs.draws)
         try:
             part.theirs = second.observe(

@@ -1,8 +1,8 @@
 """Which draw of the port is which draw of the original, without any map of names.
 
 Two draws can stand for one another where kind, probability (or its complement) and shape (up to an order of axes) are the same.
-They pair in order within each group of such draws. A loop's draws, a step at a time, pair with one draw over all steps. What does
-not pair is a finding.
+They pair in order within each group of such draws; draws on which no output rests stay what they are. A loop's draws, a step at
+a time, pair with one draw over all steps. What does not pair is a finding.
 """
 
 from __future__ import annotations
@@ -106,9 +106,11 @@ def flips(mine: Drawn, theirs: Drawn) -> bool | None:
 
 def pair(mine: Sequence[Drawn], theirs: Sequence[Drawn]) -> Pairing:
     """Pair two programs' draws."""
-    left = dict(enumerate(mine))
+    left = {number: draw for number, draw in enumerate(mine) if not draw.idle}
     matches: dict[int, Match] = {}
     for number, draw in enumerate(theirs):
+        if draw.idle:
+            continue
         for index, other in left.items():
             flipped = flips(other, draw)
             ways = () if flipped is None else layouts(other.shape, draw.shape)
@@ -117,7 +119,7 @@ def pair(mine: Sequence[Drawn], theirs: Sequence[Drawn]) -> Pairing:
                 del left[index]
                 break
     _loops(left, theirs, matches)
-    over = tuple(number for number in range(len(theirs)) if number not in matches)
+    over = tuple(number for number, draw in enumerate(theirs) if number not in matches and not draw.idle)
     ordered = tuple(matches[number] for number in sorted(matches))
     return Pairing(ordered, tuple(left), over, hints=_hints(left, theirs, over))
 
@@ -125,7 +127,7 @@ def pair(mine: Sequence[Drawn], theirs: Sequence[Drawn]) -> Pairing:
 def _loops(left: dict[int, Drawn], theirs: Sequence[Drawn], matches: dict[int, Match]) -> None:
     """Draws of one step each against one draw of all steps, in both directions."""
     for number, draw in enumerate(theirs):
-        if number in matches:
+        if number in matches or draw.idle:
             continue
         for first in list(left.values()):
             alike = [n for n, d in left.items() if (d.kind, d.shape, d.p) == (first.kind, first.shape, first.p)]
@@ -140,7 +142,8 @@ def _loops(left: dict[int, Drawn], theirs: Sequence[Drawn], matches: dict[int, M
                     del left[used]
                 break
     for index, whole in list(left.items()):
-        free = [n for n in range(len(theirs)) if n not in matches and flips(whole, theirs[n]) is not None]
+        open_ = [n for n in range(len(theirs)) if n not in matches and not theirs[n].idle]
+        free = [n for n in open_ if flips(whole, theirs[n]) is not None]
         if not free:
             continue
         one = theirs[free[0]]
@@ -208,15 +211,16 @@ def tape(pairing: Pairing, mine: Sequence[Drawn], theirs: Sequence[Drawn], uprig
 
     upright: complementary decisions are handed over as they are, to see whether true means kept in both after all.
     """
-    given = []
+    given = {number: draw for number, draw in enumerate(theirs) if draw.idle}
     for match in pairing.matches:
         draw = theirs[match.theirs]
         values = _values(match, mine)
         turned = arranged(values, match.layouts[0], draw.shape)
         if match.flipped and not upright:
             turned = ~turned.astype(bool)
-        given.append(draw._replace(values=turned, kind=DECISION if mine[match.mine[0]].kind == DECISION else draw.kind))
-    return given
+        kind = DECISION if mine[match.mine[0]].kind == DECISION else draw.kind
+        given[match.theirs] = draw._replace(values=turned, kind=kind)
+    return [given[number] for number in sorted(given)]
 
 
 def _values(match: Match, mine: Sequence[Drawn]) -> NDArray[Any]:

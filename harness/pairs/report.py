@@ -29,7 +29,7 @@ def headline(result: PairResult) -> str:
     first, second = result.first.name, result.second.name
     parting = result.parting
     if parting is None:
-        draws = max((len(part.mine.draws) for part in result.parts), default=0)
+        draws = max((sum(not draw.idle for draw in part.mine.draws) for part in result.parts), default=0)
         what = f"evaluation and training, {draws} draws replayed" if draws else "evaluation and training; neither draws"
         return f"✓ {second} computes what {first} computes: {what}"
     what = "draws otherwise than" if not parting.pairing.complete else "differs from"
@@ -39,7 +39,7 @@ def headline(result: PairResult) -> str:
 def _mode(part: PairPass) -> str:
     return (
         "evaluation, where nothing is drawn"
-        if part.mode == "eval" and not part.mine.draws + part.theirs.draws
+        if part.mode == "eval" and all(draw.idle for draw in part.mine.draws + part.theirs.draws)
         else _called(part)
     )
 

@@ -17,6 +17,7 @@ from harness.execution.process import Worker, WorkerDied, WorkerTimeout
 from harness.frameworks.contract import programs
 from harness.frameworks.contract.framework import backends, frameworks, owners
 from harness.frameworks.contract.programs import ProgramError, Request, Trace
+from harness.pairs.choosing import of_environment, of_file, of_process
 
 TIMEOUT = 600.0
 
@@ -27,7 +28,8 @@ def imported_for() -> list[tuple[str, str]]:
     own = [(record.packages[0], record.name) for record in differentiable]
     known = {made for _, made in own}
     others = [record for record in frameworks().values() if record.name not in record.backends]
-    return own + [(record.packages[0], record.backends[0]) for record in others if record.backends[0] in known]
+    chosen = [(record.packages[0], of_environment(record.packages[0]) or record.backends[0]) for record in others]
+    return own + [(package, backend) for package, backend in chosen if backend in known]
 
 
 class ProgramLost(ProgramError):
@@ -127,12 +129,12 @@ def side(given: Any, name: str, *, installed: bool = True) -> Side:
         raise UserError(Problem(f"{given!r} is no program: it is written file.py:name"))
     if not path.is_file():
         raise UserError(Problem(f"there is no such file{_meant(path)}", Place(file)))
-    names, imports = _looked_at(path)
+    names, imports, chosen = _looked_at(path)
     if wanted not in names:
         message = f"no {wanted!r} at the top of the file{did_you_mean(wanted, names)}"
         raise UserError(Problem(message, Place(file)))
     if not backend:
-        backend = next((made for package, made in imported_for() if package in imports), "")
+        backend = chosen or next((made for package, made in imported_for() if package in imports), "")
         if not backend:
             known = ", ".join(dict.fromkeys(package for package, _ in imported_for()))
             raise UserError(
@@ -153,8 +155,10 @@ def _meant(path: Path) -> str:
     return did_you_mean(path.name, beside)
 
 
-def _looked_at(path: Path) -> tuple[list[str], set[str]]:
-    """The names at the top of a file and the packages that it, or a neighbour that it imports, imports. No code runs."""
+def _looked_at(path: Path) -> tuple[list[str], set[str], str]:
+    """The names at the top of a file, the packages that it, or a neighbour that it imports, imports, and the backend that it
+    chooses for a library that runs on several. No code runs.
+    """
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except SyntaxError as error:
@@ -180,7 +184,7 @@ def _looked_at(path: Path) -> tuple[list[str], set[str]]:
     for neighbour in [path.with_name(f"{name}.py") for name in sorted(imports)]:
         if neighbour.is_file() and neighbour != path and not imports & {package for package, _ in imported_for()}:
             imports |= _looked_at(neighbour)[1]
-    return names, imports
+    return names, imports, of_file(tree, imports)
 
 
 def _backend_of_object(thing: Any) -> str:
@@ -212,7 +216,8 @@ def _used(function: Any, seen: set[int]) -> list[Any]:
 def _first(packages: list[str]) -> str:
     """The backend of the first package, in the order of the list, that has one."""
     known = dict(imported_for())
-    return next((known[package] for package in packages if package in known), "")
+    chosen = next((backend for backend in map(of_process, packages) if backend), "")
+    return chosen or next((known[package] for package in packages if package in known), "")
 
 
 def _package(value: Any) -> str:

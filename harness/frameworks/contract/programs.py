@@ -40,6 +40,7 @@ class Drawn(NamedTuple):
     scope   path of the module inside which it was drawn, e.g. "encoder.layers.0.dropout".
     place   file:line of the user's code.      source  that line.
     dtype   the native draw's.                 before  how many operations had been done.
+    idle    whether no output rests on it: a mask that is drawn and not used (Keras 3's LSTM draws its masks in evaluation too).
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Drawn(NamedTuple):
     source: str = ""
     dtype: str = ""
     before: int = 0
+    idle: bool = False
 
     @property
     def shape(self) -> Tuple[int, ...]:
@@ -217,6 +219,11 @@ def weighed(names: Sequence[str], believed: Sequence[str]) -> Dict[str, int]:
     if believed and set(believed) <= set(names):
         return {name: number for number, name in enumerate(believed)}
     return {name: number for number, name in enumerate(names)}
+
+
+def with_idle(draws: Sequence[Drawn], rests: int) -> List[Drawn]:
+    """Draws with those marked on which no output rests; `rests` has a bit for each that some output does rest on."""
+    return [draw if rests >> number & 1 else draw._replace(idle=True) for number, draw in enumerate(draws)]
 
 
 def deviation(noisy: Sequence[np.ndarray], clean: np.ndarray) -> float:

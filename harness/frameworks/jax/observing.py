@@ -4,19 +4,19 @@ A function is called by the names of its parameters; `key` (or `rng`) is the key
 under every name. What makes a model returns one, or (Linen module, variables).
 """
 
-import random
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+import contextlib
+import sys
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from harness.frameworks.contract import users
-from harness.frameworks.contract.calling import arguments, needs_inputs, words
-from harness.frameworks.contract.own_files import TargetError, load_object
+from harness.frameworks.contract import keras_models, users
+from harness.frameworks.contract.calling import arguments, words
+from harness.frameworks.contract.making import Generators, global_seeds, thing_of
+from harness.frameworks.contract.own_files import TargetError
 from harness.frameworks.contract.programs import ProgramError, Request, Trace, cotangent, deviation, flattened, weighed
 from harness.frameworks.jax.watching import Value, Watcher
 from harness.tape import TapeMismatch
-
-_MODELS: Dict[str, Any] = {}
 
 #: Linen's collections that a call in training changes, where the variables have them.
 CHANGING = ("batch_stats",)
@@ -39,9 +39,9 @@ def observe(target: Any, request: Request) -> Trace:
     import jax
 
     watcher = Watcher(request.tape, request.noise if request.noise else -1, request.values)
-    before = (random.getstate(), np.random.get_state()[1].tobytes(), np.random.get_state()[2])  # type: ignore[index]
     try:
         model = _model(target, request)
+        generators = Generators()
         arrays = {
             name: jax.numpy.asarray((request.weights or {}).get(name, value)) for name, value in model.arrays.items()
         }
@@ -56,10 +56,7 @@ def observe(target: Any, request: Request) -> Trace:
         raise
     except (Exception, SystemExit) as error:
         raise ProgramError(users.said(error), users.own_lines(error)) from error
-    if random.getstate() != before[0]:
-        trace.notes.append("draws from Python's `random`, which cannot be replayed")
-    if (np.random.get_state()[1].tobytes(), np.random.get_state()[2]) != before[1:]:  # type: ignore[index]
-        trace.notes.append("draws from NumPy's global generator, which cannot be replayed")
+    trace.notes.extend(generators.notes())
     return trace
 
 
@@ -152,15 +149,11 @@ def _trace(
 
 
 def _model(target: Any, request: Request) -> Model:
-    thing = load_object(target) if isinstance(target, str) else target
-    name = target if isinstance(target, str) else type(target).__name__
-    made = isinstance(target, str) and callable(thing) and not _is_model(thing)
-    if made and (isinstance(thing, type) or not needs_inputs(thing, request.inputs)):
-        if target not in _MODELS:
-            _MODELS[target] = thing()
-        thing = _MODELS[target]
+    thing, name = thing_of(target, request.inputs, _is_model)
     if isinstance(thing, tuple) and len(thing) == 2:
         return _linen(thing[0], thing[1], request, name)
+    if keras_models.is_keras(thing):
+        return _keras(thing, request)
     kinds = {"%s.%s" % (cls.__module__, cls.__name__) for cls in type(thing).__mro__}
     if any(kind.startswith("flax.nnx.") for kind in kinds):
         return _nnx(thing, request, name)
@@ -173,12 +166,50 @@ def _model(target: Any, request: Request) -> Model:
 
     def call(key: Any, _: Dict[str, Any], inputs: Dict[str, Any]) -> Tuple[Any, Dict[str, Any]]:
         positional, named = arguments(thing, inputs, _known(request, key), name)
-        return thing(*positional, **named), {}
+        with _stateless(()):
+            return thing(*positional, **named), {}
 
     return Model(call, {})
 
 
+@contextlib.contextmanager
+def _stateless(values: Sequence[Tuple[Any, Any]]) -> Iterator[Any]:
+    """What Keras assigns while JAX traces goes to a scope of its own; without Keras there is none."""
+    keras = sys.modules.get("keras")
+    if not hasattr(keras, "StatelessScope"):
+        yield None
+        return
+    with keras.StatelessScope(state_mapping=list(values)) as scope:  # type: ignore[union-attr]
+        yield scope
+
+
+def _keras(thing: Any, request: Request) -> Model:
+    """A Keras 3 model: its variables by their paths; its seed generators begin from the request's key."""
+    import jax
+
+    keras_models.require(thing, "jax")
+    with global_seeds():
+        keras_models.build(thing, {name: jax.numpy.asarray(value) for name, value in request.inputs.items()})
+    variables = keras_models.variables(thing)
+    seeds = keras_models.seeds(thing)
+    states = tuple(path for path, variable in variables.items() if not variable.trainable)
+
+    def call(key: Any, given: Dict[str, Any], inputs: Dict[str, Any]) -> Tuple[Any, Dict[str, Any]]:
+        pairs = [(variable, given[path]) for path, variable in variables.items()]
+        for number, variable in enumerate(seeds):
+            pairs.append((variable, jax.random.key_data(jax.random.fold_in(key, number)).astype(variable.dtype)))
+        positional, named = keras_models.arguments(thing, inputs, request.mode == "train")
+        with _stateless(pairs) as scope:
+            returned = thing(*positional, **named)
+        after = {path: scope.get_current_value(variables[path]) for path in states}
+        return returned, after if request.mode == "train" else {}
+
+    return Model(call, {path: variable.value for path, variable in variables.items()}, states)
+
+
 def _is_model(thing: Any) -> bool:
+    if keras_models.is_keras(thing):
+        return True
     kinds = {cls.__module__ for cls in type(thing).__mro__}
     return any(kind.startswith(("flax.", "equinox.")) for kind in kinds) and not isinstance(thing, type)
 

@@ -7,15 +7,16 @@ A Keras model's arrays go by their paths, with dots. Its seed generators start f
 back.
 """
 
+import contextlib
 import math
-import random
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from harness.frameworks.contract import users
-from harness.frameworks.contract.calling import arguments, needs_inputs, words
-from harness.frameworks.contract.own_files import TargetError, load_object
+from harness.frameworks.contract import keras_models, users
+from harness.frameworks.contract.calling import arguments, words
+from harness.frameworks.contract.making import SEED, Generators, global_seeds, thing_of
+from harness.frameworks.contract.own_files import TargetError
 from harness.frameworks.contract.programs import (
     ABOVE,
     BELOW,
@@ -31,6 +32,7 @@ from harness.frameworks.contract.programs import (
     fingerprint,
     flattened,
     weighed,
+    with_idle,
 )
 from harness.frameworks.contract.programs import UNIFORM as NUMBERS
 from harness.frameworks.tensorflow.tap import TensorFlowTap, extreme, untapped
@@ -75,8 +77,6 @@ DRAWS = frozenset(
     ]
 )
 COMPARED = {"Less": BELOW, "LessEqual": BELOW, "GreaterEqual": ABOVE, "Greater": ABOVE}
-
-_MODELS: Dict[str, Any] = {}
 
 
 class ProgramTap(TensorFlowTap):
@@ -128,6 +128,8 @@ class Watcher:
         self.prints: List[np.ndarray] = []
         self._step: Dict[int, int] = {}
         self._uniform: Dict[int, Tuple[int, float]] = {}
+        #: the draws that a tensor rests on, a bit for each.
+        self._rests: Dict[int, int] = {}
         #: tensors live as long as this: their ids are their names.
         self._alive: List[Any] = []
         #: the uniform that the next tensor without an operation of its own is.
@@ -140,8 +142,17 @@ class Watcher:
         self.draws.append(
             Drawn(kind, numbers, math.nan, "", _scope(), place, source, values.dtype.name, len(self.steps))
         )
-        if kind == NUMBERS and self._last is not None:
-            self._uniform[id(self._last)] = (len(self.draws) - 1, 0.0)
+        if self._last is not None:
+            self._rests[id(self._last)] = 1 << (len(self.draws) - 1)
+            if kind == NUMBERS:
+                self._uniform[id(self._last)] = (len(self.draws) - 1, 0.0)
+
+    def idle(self, outputs: Sequence[Any]) -> List[Drawn]:
+        """The draws, with those marked on which no output rests."""
+        rests = 0
+        for output in outputs:
+            rests |= self._rests.get(id(output), 0)
+        return with_idle(self.draws, rests)
 
     def step_of(self, tensor: Any) -> int:
         """The operation that a tensor comes from; -1: none that was seen."""
@@ -158,6 +169,12 @@ class Watcher:
             self._last = outputs[0]
             self._alive.append(outputs[0])
             return
+        rests = 0
+        for item in inputs:
+            rests |= self._rests.get(id(item), 0)
+        for output in outputs if rests else ():
+            self._rests[id(output)] = rests
+            self._alive.append(output)
         uniform = self._follow(name, inputs, outputs[0])
         if uniform is not None:
             self._uniform[id(outputs[0])] = uniform
@@ -216,12 +233,10 @@ class Watcher:
 
 
 def _scope() -> str:
-    """The path of the Keras layer that runs, where Keras 3 says so."""
-    try:
-        from keras.src.backend.common.name_scope import current_path
-    except ImportError:
-        return ""
-    return str(current_path() or "").replace("/", ".")
+    """The path of the Keras layer that runs, or the name scope."""
+    from tensorflow.python.eager import context
+
+    return keras_models.scope() or str(context.context().scope_name or "").rstrip("/").replace("/", ".")
 
 
 def observe(target: Any, request: Request) -> Trace:
@@ -231,24 +246,27 @@ def observe(target: Any, request: Request) -> Trace:
 
     watcher = Watcher(request.values)
     tap = ProgramTap(request.tape, watcher)
-    before = (random.getstate(), np.random.get_state()[1].tobytes(), np.random.get_state()[2])  # type: ignore[index]
     eagerly = tf.config.functions_run_eagerly()
     kept: List[Tuple[Any, np.ndarray]] = []
     try:
-        thing, name = _thing(target, request)
-        arrays = _arrays(thing)
+        thing, name = _model(target, request)
+        generators = Generators()
+        arrays = keras_models.variables(thing)
         kept = [(variable, np.array(variable.numpy())) for variable in getattr(thing, "variables", ())]
         for path, value in (request.weights or {}).items():
             if path in arrays:
                 arrays[path].assign(value)
         parameters = {path: np.array(variable.numpy()) for path, variable in arrays.items()}
-        _seed(thing, request.seed)
+        tf.random.set_seed(request.seed)
+        keras_models.seed(thing, request.seed)
         inputs = {key: tf.convert_to_tensor(value) for key, value in request.inputs.items()}
         tf.config.run_functions_eagerly(True)
         known = dict(words(request.mode, request.seed), weights=request.weights)
         function = thing.call if hasattr(thing, "call") and hasattr(thing, "weights") else thing
         positional, named = (
-            _keras_arguments(thing, inputs, known) if _is_keras(thing) else arguments(function, inputs, known, name)
+            keras_models.arguments(thing, inputs, request.mode == "train")
+            if keras_models.is_keras(thing)
+            else arguments(function, inputs, known, name)
         )
         op_callbacks.add_op_callback(watcher.callback)
         try:
@@ -278,15 +296,10 @@ def observe(target: Any, request: Request) -> Trace:
         tf.config.run_functions_eagerly(eagerly)
         for variable, value in kept:
             variable.assign(value)
-    notes = []
-    if random.getstate() != before[0]:
-        notes.append("draws from Python's `random`, which cannot be replayed")
-    if (np.random.get_state()[1].tobytes(), np.random.get_state()[2]) != before[1:]:  # type: ignore[index]
-        notes.append("draws from NumPy's global generator, which cannot be replayed")
     wide = np.zeros((0, 0))
     steps = {key: watcher.step_of(value) for key, value in outputs.items()}
     return Trace(
-        draws=watcher.draws,
+        draws=watcher.idle(list(outputs.values())) if request.tape is None else watcher.draws,
         steps=watcher.steps,
         outputs={key: np.array(value) for key, value in outputs.items()},
         clean={},
@@ -299,7 +312,7 @@ def observe(target: Any, request: Request) -> Trace:
         output_steps={key: step for key, step in steps.items() if step >= 0},
         parameters=parameters,
         state=state,
-        notes=notes,
+        notes=generators.notes(),
     )
 
 
@@ -325,65 +338,21 @@ def _is_variable(value: Any) -> bool:
     return type(value).__module__.startswith("keras.") and not callable(getattr(value, "value", None))
 
 
-def _is_keras(thing: Any) -> bool:
-    return any(cls.__module__.partition(".")[0] in ("keras", "tf_keras") for cls in type(thing).__mro__)
-
-
-def _keras_arguments(thing: Any, inputs: Dict[str, Any], known: Dict[str, Any]) -> Tuple[List[Any], Dict[str, Any]]:
-    """A Keras model is called with one tensor, or a functional one with a dict or list by its inputs' names."""
-    import inspect
-
-    named = {"training": known["training"]}
-    names = list(inspect.signature(thing.call).parameters)
-    if len(inputs) == 1:
-        return list(inputs.values()), named
-    if all(name in names for name in inputs):
-        return [], dict(inputs, **named)
-    expected = [getattr(item, "name", "") for item in getattr(thing, "inputs", None) or ()]
-    if set(expected) == set(inputs):
-        return [[inputs[name] for name in expected]], named
-    return [list(inputs.values())], named
-
-
-def _thing(target: Any, request: Request) -> Tuple[Any, str]:
-    thing = load_object(target) if isinstance(target, str) else target
-    name = target if isinstance(target, str) else type(target).__name__
-    made = isinstance(target, str) and callable(thing) and not hasattr(thing, "weights")
-    if made and (isinstance(thing, type) or not needs_inputs(thing, request.inputs)):
-        if target not in _MODELS:
-            import tensorflow as tf
-
-            tf.random.set_seed(0)
-            with untapped():
-                _MODELS[target] = thing()
-        thing = _MODELS[target]
-    if not callable(thing):
-        raise ProgramError("%s is %s, which cannot be called" % (name, type(thing).__name__))
-    if _is_keras(thing) and not getattr(thing, "built", True):
-        # The first call makes the variables; the draws of their initial values are no dropout.
-        import tensorflow as tf
-
-        inputs = {key: tf.convert_to_tensor(value) for key, value in request.inputs.items()}
-        positional, named = _keras_arguments(thing, inputs, {"training": False})
-        thing(*positional, **named)
-    return thing, name
-
-
-def _arrays(thing: Any) -> Dict[str, Any]:
-    """A model's variables by dotted path, without the states of its seed generators."""
-    found: Dict[str, Any] = {}
-    for variable in getattr(thing, "weights", None) or getattr(thing, "variables", None) or ():
-        path = str(getattr(variable, "path", variable.name)).partition(":")[0].replace("/", ".")
-        if "seed_generator" not in path:
-            found[path] = variable
-    return found
-
-
-def _seed(thing: Any, seed: int) -> None:
-    """Seed TensorFlow, and every seed generator of a Keras model."""
+def _model(target: Any, request: Request) -> Tuple[Any, str]:
     import tensorflow as tf
 
-    tf.random.set_seed(seed)
-    for number, variable in enumerate(getattr(thing, "variables", ())):
-        if "seed_generator" in str(getattr(variable, "path", variable.name)):
-            variable.assign(np.array([seed, number], dtype=np.uint32))
+    def is_model(thing: Any) -> bool:
+        return keras_models.is_keras(thing) or isinstance(thing, tf.Module)
+
+    @contextlib.contextmanager
+    def quiet() -> Iterator[None]:
+        tf.random.set_seed(SEED)
+        with untapped():
+            yield
+
+    thing, name = thing_of(target, request.inputs, is_model, quiet)
+    keras_models.require(thing, "tensorflow")
+    if keras_models.is_keras(thing):
+        with global_seeds():
+            keras_models.build(thing, {key: tf.convert_to_tensor(value) for key, value in request.inputs.items()})
+    return thing, name

@@ -3,25 +3,29 @@ makes one.
 """
 
 import contextlib
-import random
-from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
-from harness.frameworks.contract import users
-from harness.frameworks.contract.calling import arguments, needs_inputs, words
-from harness.frameworks.contract.own_files import TargetError, load_object
-from harness.frameworks.contract.programs import ProgramError, Request, Trace, cotangent, deviation, flattened, weighed
+from harness.frameworks.contract import keras_models, users
+from harness.frameworks.contract.calling import arguments, words
+from harness.frameworks.contract.framework import around_ports
+from harness.frameworks.contract.making import SEED, Generators, global_seeds, nothing, thing_of
+from harness.frameworks.contract.own_files import TargetError
+from harness.frameworks.contract.programs import (
+    ProgramError,
+    Request,
+    Trace,
+    cotangent,
+    deviation,
+    flattened,
+    weighed,
+    with_idle,
+)
 from harness.frameworks.torch.arrays import from_numpy, to_numpy, torch_module
 from harness.frameworks.torch.tap import untapped
 from harness.frameworks.torch.trace import Books, ProgramTap, watching
 from harness.tape import TapeMismatch
-
-#: Models that live from call to call, by target.
-_MODELS: Dict[Any, Any] = {}
-
-#: The seed under which a target that makes a model makes it.
-BUILD_SEED = 0
 
 
 def observe(target: Any, request: Request) -> Trace:
@@ -30,17 +34,18 @@ def observe(target: Any, request: Request) -> Trace:
     books = Books(request.noise, request.values, request.noise > 0)
     tap = ProgramTap(books, request.tape)
     watched = Watched(books, request)
-    before = (random.getstate(), np.random.get_state()[1].tobytes(), np.random.get_state()[2])  # type: ignore[index]
     inputs, given = _inputs(request)
     torch.manual_seed(request.seed)
     try:
         call = _callable(target, request, watched)
+        generators = Generators()
         torch.manual_seed(request.seed)
-        with _plain_kernels(), watched, watching(books), tap:
+        with _plain_kernels(), watched, watching(books), tap, around_ports("torch", quietly):
             outputs = flattened(call(given), torch.is_tensor)
             if not outputs:
                 raise ProgramError("returned no array")
             books.forward = False
+            rests = _rests(books, outputs.values())
             gradients = _gradients(outputs, inputs, watched.parameters(), request.outputs) if request.gradients else {}
         tap.finished()
     except (ProgramError, TapeMismatch) as error:
@@ -50,11 +55,21 @@ def observe(target: Any, request: Request) -> Trace:
     except (Exception, SystemExit) as error:
         raise ProgramError(users.said(error), users.own_lines(error)) from error
     notes = ["%s has no float64 run" % operation for operation in books.shadows.lost]
-    if random.getstate() != before[0]:
-        notes.append("draws from Python's `random`, which cannot be replayed")
-    if (np.random.get_state()[1].tobytes(), np.random.get_state()[2]) != before[1:]:  # type: ignore[index]
-        notes.append("draws from NumPy's global generator, which cannot be replayed")
+    notes += generators.notes()
+    if request.tape is None:
+        books.draws = with_idle(books.draws, rests)
     return _trace(books, watched, outputs, gradients, notes)
+
+
+def _rests(books: Books, outputs: Iterable[Any]) -> int:
+    """The draws that outputs rest on, a bit for each."""
+    import torch
+
+    found = 0
+    for value in outputs:
+        if torch.is_tensor(value):
+            found |= books.shadows.of(value).rests
+    return found
 
 
 def _trace(
@@ -151,16 +166,18 @@ def _callable(target: Any, request: Request, watched: "Watched") -> Callable[[Di
     """What is called with the inputs; a target that makes a model has made it."""
     import torch
 
-    name = target if isinstance(target, str) else type(target).__name__
-    thing = load_object(target) if isinstance(target, str) else target
-    made = isinstance(target, str) and not isinstance(thing, torch.nn.Module) and callable(thing)
-    if made and (isinstance(thing, type) or not needs_inputs(thing, request.inputs)):
-        if target not in _MODELS:
-            torch.manual_seed(BUILD_SEED)
-            _MODELS[target] = thing()
-        thing = _MODELS[target]
+    def is_model(thing: Any) -> bool:
+        return isinstance(thing, torch.nn.Module)
+
+    def seeded() -> Any:
+        torch.manual_seed(SEED)
+        return nothing()
+
+    thing, name = thing_of(target, request.inputs, is_model, seeded)
     if not callable(thing):
         raise ProgramError("%s is %s, which cannot be called" % (name, type(thing).__name__))
+    if keras_models.is_keras(thing):
+        return _keras(thing, request, watched)
     known = dict(words(request.mode, request.seed), weights=request.weights)
     if isinstance(thing, torch.nn.Module):
         watched.modes(thing)
@@ -170,6 +187,20 @@ def _callable(target: Any, request: Request, watched: "Watched") -> Callable[[Di
 
     def call(inputs: Dict[str, Any]) -> Any:
         positional, named = arguments(function, inputs, known, name)
+        return thing(*positional, **named)
+
+    return call
+
+
+def _keras(thing: Any, request: Request, watched: "Watched") -> Callable[[Dict[str, Any]], Any]:
+    """A Keras model is told its mode in the call."""
+    keras_models.require(thing, "torch")
+    with global_seeds():
+        keras_models.build(thing, {name: from_numpy(array) for name, array in request.inputs.items()})
+    watched.modes(thing)
+
+    def call(inputs: Dict[str, Any]) -> Any:
+        positional, named = keras_models.arguments(thing, inputs, request.mode == "train")
         return thing(*positional, **named)
 
     return call
@@ -209,11 +240,13 @@ class Watched:
         for restore in self._restores:
             restore()
 
-    def _enter_module(self, module: Any, _inputs: Any) -> None:
-        if id(module) not in self.paths:
-            with untapped(), _aside():
+    def _enter_module(self, module: Any, inputs: Any) -> None:
+        shapes_only = any(getattr(item, "is_meta", False) for item in inputs)
+        if id(module) not in self.paths and not shapes_only:
+            with quietly():
                 self._root(module)
-        self.books.scopes.append(self.paths[id(module)])
+        scope = keras_models.scope() if keras_models.is_keras(module) else self.paths.get(id(module), "")
+        self.books.scopes.append(scope)
 
     def _leave_module(self, *_: Any) -> None:
         self.books.scopes.pop()
@@ -224,7 +257,12 @@ class Watched:
         self.roots.append(module)
         for path, inner in module.named_modules():
             self.paths.setdefault(id(inner), (prefix + path).rstrip("."))
+        for inner in module._flatten_layers() if keras_models.is_keras(module) else ():
+            # A functional model's layers are no attributes of it.
+            self.paths.setdefault(id(inner), prefix + str(inner.path).replace("/", "."))
         self._restores.append(_keeping(module))
+        if keras_models.is_keras(module):
+            keras_models.seed(module, self.request.seed)
         if self.request.weights is not None:
             _put(module, prefix, self.request.weights)
         for name, value in _state(module).items():
@@ -245,7 +283,7 @@ class Watched:
         found: Dict[str, Any] = {}
         for number, root in enumerate(self.roots):
             prefix = "%d." % number if number else ""
-            found.update((prefix + name, value) for name, value in root.named_parameters())
+            found.update((prefix + name, value) for name, value in _parameters(root).items())
         return found
 
     def _note_buffers(self) -> None:
@@ -253,7 +291,7 @@ class Watched:
         shadows = self.books.shadows
         for number, root in enumerate(self.roots):
             prefix = "%d." % number if number else ""
-            for name, value in root.named_buffers():
+            for name, value in _buffers(root).items():
                 self.state[prefix + name] = np.array(to_numpy(value))
                 if shadows.count and value.is_floating_point():
                     runs = [np.array(shadows.view(value, each).numpy()) for each in range(shadows.count)]
@@ -270,21 +308,43 @@ def _aside() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Neither operations nor draws of this block are the program's: the harness's own, and initial values."""
+    with untapped(), _aside():
+        yield
+
+
+def _parameters(module: Any) -> Dict[str, Any]:
+    if keras_models.is_keras(module):
+        return {name: one._value for name, one in keras_models.variables(module).items() if one.trainable}
+    return {name: value for name, value in module.named_parameters() if keras_models.SEEDS not in name}
+
+
+def _buffers(module: Any) -> Dict[str, Any]:
+    """What a call changes: buffers; of a Keras model the variables that are not trained."""
+    if keras_models.is_keras(module):
+        return {name: one._value for name, one in keras_models.variables(module).items() if not one.trainable}
+    return dict(module.named_buffers())
+
+
 def _state(module: Any) -> Dict[str, Any]:
-    found = dict(module.named_parameters())
-    found.update(module.named_buffers())
-    return found
+    return dict(_parameters(module), **_buffers(module))
 
 
 def _keeping(module: Any) -> Callable[[], None]:
     """A function that gives a module the numbers back that it has now."""
     import torch
 
-    kept = {name: value.detach().clone() for name, value in _state(module).items()}
+    def everything() -> Dict[str, Any]:
+        states = keras_models.seeds(module) if keras_models.is_keras(module) else []
+        return dict(_state(module), **{"%s %d" % (keras_models.SEEDS, n): one._value for n, one in enumerate(states)})
+
+    kept = {name: value.detach().clone() for name, value in everything().items()}
 
     def restore() -> None:
         with torch.no_grad():
-            for name, value in _state(module).items():
+            for name, value in everything().items():
                 if name in kept and kept[name].shape == value.shape and not torch.equal(value, kept[name]):
                     value.copy_(kept[name])
 

@@ -142,15 +142,18 @@ EXACT = frozenset(
 
 
 class Kept:
-    """What is known of one storage: its shadows, the last operation that wrote it, and what a uniform in it is for."""
+    """What is known of one storage: its shadows, the last operation that wrote it, the draws that it
+    rests on (a bit for each), and what a uniform in it is for.
+    """
 
-    __slots__ = ("dtype", "flats", "reference", "step", "uniform")
+    __slots__ = ("dtype", "flats", "reference", "rests", "step", "uniform")
 
     def __init__(self, reference: Any) -> None:
         self.reference = reference
         self.flats: Optional[List[Any]] = None
         self.dtype: Any = None
         self.step = -1
+        self.rests = 0
         self.uniform: Optional[Tuple[int, float]] = None
 
 

@@ -75,6 +75,9 @@ class TorchTap(Tap):
         self.draws.append(Draw(BERNOULLI, decided, params=params))
         return decided
 
+    def returned(self, result: Any) -> None:
+        """A random operator has given its result, as the program gets it."""
+
     def stranger(self, operator: Any, real: Callable[[], Any]) -> Any:
         """A random operator that no handler knows: nothing is replayed for it, and nothing passes unseen."""
         raise TapeMismatch("%s draws random numbers in a way that the tap does not understand" % operator)
@@ -292,10 +295,13 @@ def _mode_class() -> Any:
             if isinstance(given.get("self"), torch.nn.Parameter) and name.endswith("_"):
                 return func(*args, **kwargs)
             if handler is not None:
-                return handler(self.tap, lambda: func(*args, **kwargs), given)
-            if _draws_nothing(given):
+                result = handler(self.tap, lambda: func(*args, **kwargs), given)
+            elif _draws_nothing(given):
                 return func(*args, **kwargs)
-            return self.tap.stranger(func, lambda: func(*args, **kwargs))
+            else:
+                result = self.tap.stranger(func, lambda: func(*args, **kwargs))
+            self.tap.returned(result)
+            return result
 
     _MODE.append(Mode)
     return Mode

@@ -120,6 +120,8 @@ class ProgramTap(TorchTap):
         # The base's handlers ask whether there is a replay.
         self.replay = None if tape is None else []
         self.taken = 0
+        #: how many draws' results the program has.
+        self.given_out = 0
 
     def _next(self, shape: Sequence[int], what: str) -> Optional[Drawn]:
         if self.tape is None:
@@ -177,6 +179,16 @@ class ProgramTap(TorchTap):
         values = to_numpy(drawn).astype(np.float64)
         self._note(NORMAL, (values - mean) / (stddev or 1.0), dtype=str(wanted.dtype).replace("torch.", ""))
         return drawn
+
+    def returned(self, result: Any) -> None:
+        """What was drawn since is what this tensor rests on."""
+        import torch
+
+        bits = sum(1 << number for number in range(self.given_out, len(self.books.draws)))
+        self.given_out = len(self.books.draws)
+        for tensor in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(tensor, torch.Tensor):
+                self.books.shadows.of(tensor).rests |= bits
 
     def stranger(self, operator: Any, real: Callable[[], Any]) -> Any:
         """Any other random operation is known by its values, and takes values."""
@@ -245,6 +257,9 @@ def watching(books: Books) -> Any:
             name = func.overloadpacket.__name__ if hasattr(func, "overloadpacket") else str(func)
             shadows = books.shadows
             taken = tensors(args) + tensors(list(kwargs.values()))
+            if any(item.is_meta for item in taken):
+                # Keras asks for shapes so.
+                return func(*args, **kwargs)
             with torch.no_grad():
                 if shadows.count and not func.is_view:
                     shadows.prepare([item for item in taken if is_float(item)])
@@ -253,6 +268,11 @@ def watching(books: Books) -> Any:
                 written = {item.untyped_storage()._cdata for item in taken}
                 result = func(*args, **kwargs)
                 results = tensors(result if isinstance(result, (tuple, list)) else [result])
+                rests = 0
+                for item in taken:
+                    rests |= shadows.of(item).rests
+                for item in results if rests else ():
+                    shadows.of(item).rests |= rests
                 fresh = [item.untyped_storage()._cdata not in written for item in results]
                 if uniform is not None and results:
                     follow(uniform, name, args, results[0])

@@ -380,6 +380,7 @@ class Compared:
     detail  a traceback or a worker's last words, for a job that gave nothing; tracebacks of our own failures.
     profile what the implementation was measured to do (harness.comparison.profile).
     again   p-values of the statistical rows that are suspicious, by check: they are to be tried again on fresh draws.
+    whole   diagnosis, proof and fix that give every number of the comparison; () where none does.
     charts  figures that reports draw, plain values (harness.comparison.charts).
     kept    the arrays, where values differ.
     """
@@ -394,3 +395,4 @@ class Compared:
     again: Mapping[str, float] = field(default_factory=dict)
     charts: Mapping[str, Any] = field(default_factory=dict)
     kept: Kept | None = None
+    whole: tuple[str, ...] = ()

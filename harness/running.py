@@ -103,7 +103,12 @@ class Runner:
             context = Context(compared.variant)
             jobs = fresh_jobs(compared.variant, compared.backend, staged().factor)
             drawn = [result for _, result in self._pool.run((job, Afresh(context)) for job in jobs)]
-            return second_stage(compared, [one for one in drawn if isinstance(one, JobResult)], context, self._day)
+            settled = second_stage(compared, [one for one in drawn if isinstance(one, JobResult)], context, self._day)
+            if not settled.whole:
+                return settled
+            from harness.diagnosis.diagnose import with_symptoms
+
+            return with_symptoms(settled)
         except Exception as error:
             return noted(unsettled(compared), [failure(error, "its suspicious rows were tried again")])
 

@@ -12,9 +12,14 @@ _RUNNERS: list[Runner] = []
 
 def run(variants: Iterable[Variant], select: Callable[[BackendRef], bool] = lambda _: True) -> list[Compared]:
     """As `harness.running.run`, in workers that outlast the test."""
+    return list(shared().run(variants, select))
+
+
+def shared() -> Runner:
+    """The runner itself, for `harness.run(…, runner=…)`."""
     if not _RUNNERS:
         _RUNNERS.append(Runner())
-    return list(_RUNNERS[0].run(variants, select))
+    return _RUNNERS[0]
 
 
 def stop() -> None:

@@ -16,6 +16,8 @@ from harness.diagnosis.search import Explanation, Found, Search
 from harness.internal import failure, noted
 from harness.records import Compared, Failure, Row, Verdict
 
+#: Rows that are read off outputs and gradients: the noise that a layer applied, and where a gradient is zero.
+SYMPTOMS = ("noise.", "mask.backward")
 #: Faults that give the same numbers and are named beside the first.
 TIES = 3
 
@@ -151,6 +153,7 @@ def explained(compared: Compared, evidence: Evidence) -> Compared:
     if not places:
         return compared
     errors: tuple[Failure, ...] = ()
+    diagnosis = None
     try:
         diagnosis = diagnose(evidence, advice)
         if diagnosis is None:
@@ -164,7 +167,21 @@ def explained(compared: Compared, evidence: Evidence) -> Compared:
     rows = list(compared.rows)
     for place in places:
         rows[place] = dataclasses.replace(rows[place], diagnosis=cause, proof=proof, fix=fix)
-    return noted(dataclasses.replace(compared, rows=tuple(rows)), errors, "diagnosis")
+    whole = diagnosis is not None and diagnosis.fits and diagnosis.fits[0].explained == diagnosis.failing
+    compared = dataclasses.replace(compared, rows=tuple(rows), whole=(cause, proof, fix) if whole else ())
+    return noted(with_symptoms(compared), errors, "diagnosis")
+
+
+def with_symptoms(compared: Compared) -> Compared:
+    """The same, with what was read off the numbers alone under the cause that gives them all."""
+    if not compared.whole:
+        return compared
+    cause, proof, fix = compared.whole
+    rows = [
+        dataclasses.replace(row, diagnosis=cause, proof=proof, fix=fix) if symptom(row) else row
+        for row in compared.rows
+    ]
+    return dataclasses.replace(compared, rows=tuple(rows))
 
 
 def _shared(compared: Compared, evidence: Evidence, advice: Advice) -> Compared:
@@ -175,6 +192,11 @@ def _shared(compared: Compared, evidence: Evidence, advice: Advice) -> Compared:
             means, fix = sharing(evidence, advice)
             rows[place] = dataclasses.replace(row, diagnosis=means, fix=fix)
     return dataclasses.replace(compared, rows=tuple(rows))
+
+
+def symptom(row: Row) -> bool:
+    """Whether a row is read off outputs and gradients alone, so that what gives every one of these numbers explains it."""
+    return row.verdict is Verdict.FAIL and row.check.startswith(SYMPTOMS) and not row.diagnosis
 
 
 def unexplained(row: Row) -> bool:

@@ -132,7 +132,7 @@ def test_json(harness, case, execution):
     execution.verdicts["torch"] = [("mask.rate", Verdict.FAIL)]
     code, out, _ = harness("run", "cases", "--json")
     value = json.loads(out)
-    assert value["version"] == 1
+    assert value["version"] == 2
     assert value["exit_code"] == code == 1
     assert value["verdict"] == "fail"
     assert [row["check"] for row in value["differences"]] == ["mask.rate"] * 2

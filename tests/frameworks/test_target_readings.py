@@ -11,7 +11,7 @@ from simulated import variant
 from target_cases import INPUT, PLAIN, PORTS, differences, site
 
 from harness.comparison.keep_rules import nth
-from harness.frameworks.contract.layouts import MOST, readings
+from harness.frameworks.contract.layouts import MOST, Label, readings
 from harness.frameworks.contract.surplus import one_a_gate, unused
 from harness.noises import Site
 from harness.records import BackendRef, PassResult
@@ -102,6 +102,53 @@ def test_sites_out_of_order_are_found_after_those_in_order() -> None:
     assert {name: array.shape for name, array in in_order.items()} == {"input": (4, 3, 5), "output": (4, 1, 5)}
     both = canonical([mask(4, 3, 5), mask(4, 3, 5)], [site(at, PLAIN, (4, 3, 5)) for at in ("input", "output")])
     assert [list(found) for found in both] == [["input", "output"], ["output", "input"]]
+
+
+def placed(shapes: list[tuple[int, ...]], sites: list[Site]) -> list[list[str]]:
+    """For each reading the site of every draw."""
+    return [[slot.site for slot in slots] for slots in readings([mask(*shape) for shape in shapes], [], sites)]
+
+
+def test_sites_that_draw_in_turn_at_every_step_are_read() -> None:
+    """What a loop over time draws, one site after the other, of one form and of two."""
+    state = [site(at, PLAIN, (4, 3, 5)) for at in ("state.h", "state.c")]
+    found = placed([(4, 5)] * 6, state)
+    assert found[0] == ["state.h", "state.c"] * 3
+    assert ["state.c", "state.h"] * 3 in found
+    # One site's draws after the other's are a reading too.
+    assert ["state.h"] * 3 + ["state.c"] * 3 in found
+    other = [site("input", PLAIN, (4, 3, 2)), site("output", PLAIN, (4, 3, 5))]
+    assert placed([(4, 2), (4, 5)] * 3, other)[0] == ["input", "output"] * 3
+
+
+def test_draws_of_layers_stand_between_those_of_their_weights() -> None:
+    layers = [
+        Site(f"layer{n}.weight.recurrent", 0.5, axes=("units", "features"), shape=(5, 20), full=(5, 20))
+        for n in range(3)
+    ]
+    between = Site("between_layers", 0.5, axes=("layers", "batch", "features"), shape=(2, 4, 5), full=(2, 4, 5))
+    names = [one.at for one in layers]
+    found = placed([(5, 20), (4, 5), (5, 20), (4, 5), (5, 20)], [*layers, between])
+    assert found[0] == [names[0], "between_layers", names[1], "between_layers", names[2]]
+
+
+def test_many_sites_of_one_form_without_a_reading_end_soon() -> None:
+    layers = [
+        Site(f"layer{n}.weight.recurrent", 0.5, axes=("units", "features"), shape=(5, 20), full=(5, 20))
+        for n in range(18)
+    ]
+    with pytest.raises(TapeMismatch, match="does not fit"):
+        readings([mask(5, 20)] * 18 + [mask(7, 7)], [], layers)
+
+
+def test_a_site_of_every_layer_goes_by_the_name_of_the_case_file() -> None:
+    layers = [
+        Site(f"layer{n}.weight.recurrent", 0.5, axes=("units", "features"), shape=(5, 20), full=(5, 20))
+        for n in range(2)
+    ]
+    draws = [mask(5, 20), mask(5, 20)]
+    (slots, *_) = readings(draws, [Label("weight.recurrent", 0, 2, None)], layers)
+    assert [slot.site for slot in slots] == [one.at for one in layers]
 
 
 def test_the_readings_are_bounded() -> None:

@@ -109,9 +109,11 @@ def noise(evidence: Evidence) -> Iterator[Finding]:
         what = {"noise.family": "is not normal", "noise.mean": "has another mean", "noise.spread": "has another spread"}
         cause = f"the noise over its standard deviation {what[name]}: {outcome.measured:.4g}, p = {outcome.p_value:.1g}"
         if name == "noise.family" and judged == "reject":
-            fits = [family for family in families(values, LUCK, room) if family != "normal"]
-            # A normal family here is one of another mean or spread, which the other two rows say.
-            cause += f"; it fits {' and '.join(fits)} noise" if fits else ""
+            fits = families(values, LUCK, room)
+            if "normal" in fits:
+                cause = cause.replace("is not normal", "is normal, but not of mean 0 and spread 1")
+            elif fits:
+                cause += f"; it fits {' and '.join(fits)} noise"
         unit = "distance" if name == "noise.family" else "stddev"
         yield settled(name, judged, outcome.p_value, outcome.measured, outcome.expected, unit, "", cause, note)
 

@@ -3,10 +3,12 @@
 Keras is never imported here: who has a model has imported it.
 """
 
+import contextlib
+import importlib
 import inspect
 import os
 import sys
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Iterator, List, Tuple
 
 import numpy as np
 
@@ -29,6 +31,17 @@ def is_keras(thing: Any) -> bool:
 def is_keras3(thing: Any) -> bool:
     """Whether it is a layer or model of Keras 3, which runs on several backends."""
     return is_keras(thing) and any(cls.__module__.startswith("keras.src.layers.") for cls in type(thing).__mro__)
+
+
+@contextlib.contextmanager
+def phase(thing: Any, training: bool) -> Iterator[None]:
+    """Keras 2's learning phase, by which layers know the mode where a model's `call` takes no `training`; Keras 3 has none."""
+    module = sys.modules.get("tf_keras")
+    if not is_keras(thing) or is_keras3(thing) or module is None:
+        yield
+        return
+    with importlib.import_module("tf_keras.src.backend").learning_phase_scope(int(training)):
+        yield
 
 
 def require(thing: Any, backend: str) -> None:

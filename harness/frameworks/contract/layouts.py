@@ -239,8 +239,10 @@ def _search(
 
 
 def _taken(draws: Sequence[Form], left: Tuple[int, ...], sites: int) -> List[Tuple[int, ...]]:
-    """The draws, of one form with the first that is left, that may be one site's: every second, third … of them, as the steps of a
-    loop draw for one site after the other; all in a row; those that stand between others' of another form.
+    """The draws that may be one site's, of one form with the first that is left.
+
+    Every second, third … of them, as the steps of a loop draw for one site after the other; all in a row; those that stand
+    between others' of another form too.
     """
     first = draws[left[0]]
     same = tuple(number for number in left if draws[number] == first)

@@ -274,7 +274,8 @@ def observe(target: Any, request: Request) -> Trace:
                 floats = {key: value for key, value in inputs.items() if value.dtype.is_floating}
                 for value in floats.values():
                     tape.watch(value)
-                returned = thing(*positional, **named)
+                with keras_models.phase(thing, request.mode == "train"):
+                    returned = thing(*positional, **named)
                 outputs = flattened(returned, lambda item: tf.is_tensor(item) or isinstance(item, np.ndarray))
                 watcher.forward = False
         finally:

@@ -51,7 +51,9 @@ class CaseFile(pytest.File):
         taken: set[str] = set()
         for variant in variants:
             for ref in expand(variant, keep):
-                yield CaseItem.from_parent(self, name=_unique(item_name(variant, ref), taken), variant=variant, ref=ref)
+                name = _unique(item_name(variant, ref), taken)
+                # Given as a text, which pytest takes apart as it does what it has stored: `--sw` finds the item again.
+                yield CaseItem.from_parent(self, name=name, nodeid=f"{self.nodeid}::{name}", variant=variant, ref=ref)
 
 
 def item_name(variant: Variant, ref: BackendRef) -> str:
@@ -115,10 +117,18 @@ class CaseItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The differences instead of a traceback."""
         if isinstance(excinfo.value, Differs):
-            return explained(excinfo.value.event)
+            return self._told(explained(excinfo.value.event))
         if isinstance(excinfo.value, UserError):
-            return str(excinfo.value)
+            return self._told(str(excinfo.value))
         return super().repr_failure(excinfo)
+
+    def _told(self, text: str) -> ExceptionChainRepr:
+        """A text as pytest has a traceback, with a place and a message: of a bare text, pytest 8.0 shows nothing in its short
+        summary, and newer ones show all of it where CI is set.
+        """
+        file, line, _ = self.location
+        crash = ReprFileLocation(file, (line or 0) + 1, text.partition("\n")[0])
+        return ExceptionChainRepr([(ReprTracebackNative([f"{text}\n"]), crash, None)])
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
         """The line of the case file that names the implementation."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
+from _pytest._code.code import ExceptionChainRepr, ReprFileLocation, ReprTracebackNative
 
 from harness.errors import UserError
 from harness.execution.plan import expand

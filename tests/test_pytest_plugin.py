@@ -207,6 +207,49 @@ def test_last_failed_stop_at_the_first_and_one_id(whole: tuple[int, str], projec
     assert ends(call(project, "-v", one)[1]) == {one: "PASSED"}
 
 
+@pytest.fixture
+def bracketed(tmp_path: Path) -> Path:
+    """Four variants of an implementation that differs in each, and whose name has brackets and colons."""
+    text = DROPOUT.replace("[numpy]", "[numpy, {name: 'mine [old] (x::y)', framework: numpy, target: 'port.py:run'}]")
+    port = "def run(case):\n    return {'y': case.inputs['x']}\n"
+    return write(tmp_path, {"cases/drop.yaml": text + "gradients: false\n", "cases/port.py": port})
+
+
+def test_stepwise_goes_on_at_an_id_with_brackets(bracketed: Path) -> None:
+    first, second = (f"cases/drop.yaml::mine-(old)-(x:y)[rate={rate}]" for rate in ("0.25", "0.5"))
+    right = [f"cases/drop.yaml::numpy:numpy.dropout[rate={rate}]" for rate in ("0.25", "0.5")]
+    assert ends(call(bracketed, "-v", "--sw")[1]) == {right[0]: "PASSED", first: "FAILED"}
+    code, output = call(bracketed, "-v", "--sw")
+    assert ends(output) == {first: "FAILED"}, "what passed before is not run again"
+    assert "skipping 1 already passed items" in output
+    assert code == 2
+    assert ends(call(bracketed, "-v", "--sw", "--sw-skip")[1]) == {
+        first: "FAILED",
+        right[1]: "PASSED",
+        second: "FAILED",
+    }
+
+
+def test_ids_with_brackets_are_chosen_one_by_one_and_by_last_failed(bracketed: Path) -> None:
+    ids = [f"cases/drop.yaml::mine-(old)-(x:y)[rate={rate}]" for rate in ("0.25", "0.5")]
+    assert ends(call(bracketed, "-v", ids[1])[1]) == {ids[1]: "FAILED"}
+    assert set(ends(call(bracketed, "-v", ids[0].partition("[")[0])[1])) == set(ids)
+    call(bracketed)
+    assert set(ends(call(bracketed, "-v", "--lf")[1])) == set(ids)
+
+
+def test_the_short_summary_has_the_cause_alone_where_ci_is_set_too(
+    bracketed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    _, output = call(bracketed, "-q")
+    short = output.partition("short test summary info")[2].splitlines()
+    told = [line for line in short if line.startswith("FAILED ")]
+    assert len(told) == 2
+    assert all(re.search(r" - fail: \S", line) for line in told)
+    assert not any("again: harness run" in line for line in short)
+
+
 @pytest.mark.parametrize(
     ("words", "count"),
     [

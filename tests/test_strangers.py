@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import harness
+from harness.cases.document import read
 from harness.records import Row
 from harness.reporting.groups import grouped
 from harness.reporting.verdicts import DIFFERENCES
@@ -60,7 +60,7 @@ REFUSED = frozenset({"tensorflow/tf1_basic_cell.yaml", "numpy/rnn_bptt.yaml"})
 
 @functools.cache
 def entries() -> dict[str, dict[str, Any]]:
-    found = [one for file in sorted(FOLDER.glob("*.yaml")) for one in yaml.safe_load(file.read_text(encoding="utf-8"))]
+    found = [one for file in sorted(FOLDER.glob("*.yaml")) for one in read(str(file), file.name).value]
     return {one["case"]: one for one in found}
 
 

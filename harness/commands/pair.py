@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,26 +70,18 @@ def pair(
     """
     from harness.frameworks.contract.programs import ProgramError
     from harness.pairs import report
-    from harness.pairs.compare import compare
     from harness.pairs.sides import running
     from harness.pairs.weights import as_text
     from harness.reporting.exits import Exit
     from harness.reporting.files import write_whole
 
     asked = _case(first, words, modes) if second is None else _programs(first, second, words, seeds, modes, weights)
+    asked = dataclasses.replace(asked, gradients=asked.gradients and not no_gradients)
     results = []
     with running(asked.first, *(other for other, _ in asked.others)):
         for other, how in asked.others:
             try:
-                result = compare(
-                    asked.first,
-                    other,
-                    asked.inputs,
-                    seeds=asked.seeds,
-                    modes=asked.modes,
-                    gradients=asked.gradients and not no_gradients,
-                    weights=how,
-                )
+                result = asked.against(other, how)
             except ProgramError as error:
                 click.echo(f"error: {error}", err=True)
                 if error.detail:
@@ -122,8 +115,6 @@ def _programs(
 
 def _case(path: str, words: tuple[str, ...], modes: tuple[str, ...]) -> PairCase:
     """What a case file asks for."""
-    import dataclasses
-
     from harness.errors import UserError
     from harness.pairs.case import load
 

@@ -31,6 +31,7 @@ from harness.errors import Place, Problem, UserError, did_you_mean
 from harness.frameworks.contract.framework import ported
 from harness.frameworks.contract.programs import Arrays
 from harness.pairs import rows
+from harness.pairs.compare import PairResult, compare
 from harness.pairs.sides import TIMEOUT, Side, side
 from harness.pairs.weights import converter
 from harness.records import PROGRAMS, ArraySpec, BackendRef, Variant
@@ -75,6 +76,18 @@ class PairCase:
     modes: Sequence[str] = ("eval", "train")
     gradients: bool = True
     timeout: float = TIMEOUT
+
+    def against(self, other: Side, weights: Any) -> PairResult:
+        """One of the others compared with the first, as the case asks. Raises ProgramError as `compare`."""
+        return compare(
+            self.first,
+            other,
+            self.inputs,
+            seeds=self.seeds,
+            modes=self.modes,
+            gradients=self.gradients,
+            weights=weights,
+        )
 
 
 def load(path: str) -> PairCase:

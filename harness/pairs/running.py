@@ -19,7 +19,7 @@ from harness.frameworks.contract.programs import ProgramError
 from harness.internal import failure, noted
 from harness.pairs import picture, report, rows
 from harness.pairs.case import PairCase
-from harness.pairs.compare import PairResult, compare
+from harness.pairs.compare import PairResult
 from harness.pairs.sides import ProgramLost, Side, running
 from harness.records import AVAILABLE, RAN, BackendRef, Compared, JobResult, Row, Variant, Verdict
 
@@ -57,15 +57,7 @@ def _one(variant: Variant, ref: BackendRef, other: Side, weights: Any, today: da
             told = f"{one.name}: {one.missing()}" if one is case.first else one.missing()
             return gathered(JobResult(variant, ref), [Finding(AVAILABLE, Verdict.ERROR, cause=told)], today)
     try:
-        result = compare(
-            case.first,
-            other,
-            case.inputs,
-            seeds=case.seeds,
-            modes=case.modes,
-            gradients=case.gradients,
-            weights=weights,
-        )
+        result = case.against(other, weights)
         found = rows.findings(result)
     except ProgramLost as error:
         verdict = Verdict.TIMEOUT if error.late else Verdict.CRASH

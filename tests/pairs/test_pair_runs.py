@@ -201,12 +201,12 @@ def test_what_is_missing_is_a_row_and_exit_10(capsys, folder, monkeypatch):
 
 
 def test_an_error_of_ours_is_an_internal_row_and_exit_3(capsys, folder, monkeypatch):
-    from harness.pairs import running
+    from harness.pairs import case
 
     def broken(*_rest, **_options):
         raise IndexError("planted")
 
-    monkeypatch.setattr(running, "compare", broken)
+    monkeypatch.setattr(case, "compare", broken)
     code, found, _ = run(capsys)
     assert code == 3
     assert [(row.check, row.internal) for row in found.values()] == [("run.internal", True)]
